@@ -1,0 +1,1 @@
+"""Compiled twins of the plain functions in dpmoracle; nothing here imports the reference."""

@@ -1,0 +1,63 @@
+"""dpmoracle: the ground truth for diffusion samplers.
+
+`import dpmoracle` loads nothing but this table; each name loads its module on first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_EXPORTS = {
+    "errors": ["InvalidParameterError", "MissingExtraError"],
+    "schedule": ["Schedule"],
+    "process": ["Process"],
+    "mixture": ["GaussianMixture"],
+    "oracle": ["Oracle"],
+    "estimate": ["Estimate"],
+    "gamma": ["GammaEstimate", "MmseEstimate", "estimate_gamma", "estimate_mmse"],
+    "variance": [
+        "clip_variance",
+        "forward_posterior_mean",
+        "lambda2_ddim",
+        "lambda2_ddpm",
+        "last_step_bound",
+        "mmse_from_gamma",
+        "optimal_mean",
+        "optimal_variance",
+        "optimal_variance_from_mmse",
+        "variance_bounds",
+    ],
+    "trajectory": [
+        "MongeCertificate",
+        "Trajectory",
+        "even_grid",
+        "monge_certificate",
+        "optimal_trajectories",
+        "optimal_trajectory",
+        "quadratic_grid",
+        "shortest_paths",
+        "trajectory_cost",
+    ],
+}
+_SUBPACKAGES = ["claims", "report", "strategies"]
+_HOME = {name: module for module, names in _EXPORTS.items() for name in names}
+
+__all__ = ["__version__", *_HOME, *_SUBPACKAGES]  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    elif name in _SUBPACKAGES:
+        value = importlib.import_module(f"{__name__}.{name}")
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
