@@ -1,0 +1,72 @@
+"""Validation shared by the public functions: each check says who, what was required, and what came."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .errors import InvalidParameterError
+
+__all__ = ["as_float", "as_steps", "check_count", "check_finite", "generator", "offenders"]
+
+
+def offenders(bad: NDArray[np.bool_], limit: int = 3) -> str:
+    """The first indices where `bad` is true, for a message: '[17], [21] and 5 more'."""
+    where = np.argwhere(bad)
+    shown = ", ".join(str([int(i) for i in index]) for index in where[:limit])
+    return shown if len(where) <= limit else f"{shown} and {len(where) - limit} more"
+
+
+def as_float(who: str, name: str, value: ArrayLike) -> NDArray[np.float64]:
+    """`value` as float64; refuses what has no real numbers in it."""
+    array = np.asarray(value)
+    if array.dtype == object or array.dtype.kind not in "fiub":
+        raise InvalidParameterError(f"{who}: {name} must be real numbers; got an array of {array.dtype}")
+    return array.astype(np.float64)
+
+
+def check_finite(who: str, name: str, value: NDArray[np.float64]) -> None:
+    """Refuse nan and inf, and say where they stand."""
+    bad = ~np.isfinite(value)
+    if bad.any():
+        at = np.atleast_1d(bad)
+        raise InvalidParameterError(
+            f"{who}: {name} must be finite; {int(bad.sum())} of {bad.size} entries are nan or inf, at {offenders(at)}"
+        )
+
+
+def as_steps(who: str, name: str, value: Any, low: int, high: int) -> NDArray[np.int64]:
+    """Integer timesteps in low..high; a float is an error even when it is whole, as for an index."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "iu":
+        raise InvalidParameterError(
+            f"{who}: {name} must be an integer timestep in {low}..{high}; got {array.dtype}"
+            f"{' ' + repr(array.item()) if array.ndim == 0 and array.dtype.kind == 'f' else ''}. "
+            "Convert with int(), or use a Process for real times"
+        )
+    bad = (array < low) | (array > high)
+    if bad.any():
+        raise InvalidParameterError(
+            f"{who}: {name} must lie in {low}..{high}; got {np.atleast_1d(array)[np.atleast_1d(bad)][0]}"
+        )
+    return array.astype(np.int64)
+
+
+def check_count(who: str, name: str, value: Any, low: int = 1) -> int:
+    """A whole number of at least `low`."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
+        raise InvalidParameterError(f"{who}: {name} must be a whole number >= {low}; got {value!r}")
+    return int(value)
+
+
+def generator(who: str, rng: Any) -> np.random.Generator:
+    """`rng` itself, a Generator seeded by an integer, or a fresh one for None."""
+    if isinstance(rng, np.random.Generator):
+        return rng
+    if rng is None or isinstance(rng, int | np.integer):
+        return np.random.default_rng(rng)
+    raise InvalidParameterError(
+        f"{who}: rng must be a numpy.random.Generator, a seed, or None; got {type(rng).__name__}"
+    )
