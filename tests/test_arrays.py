@@ -65,7 +65,14 @@ def test_numpy_keeps_its_floating_dtype_and_computes_in_float64(dtype: Any) -> N
 
 @pytest.mark.parametrize(
     "x",
-    [np.array([[1, 2]]), np.array([[True, False]]), [[1, 2]], [[1.0, 2.0]], ((1, 2),), np.longdouble([[1, 2]])],
+    [
+        np.array([[1, 2]]),
+        np.array([[True, False]]),
+        [[1, 2]],
+        [[1.0, 2.0]],
+        ((1, 2),),
+        np.longdouble([[1, 2]]),
+    ],
 )
 def test_integers_booleans_and_lists_become_float64(x: Any) -> None:
     out = Probe().score(x)
