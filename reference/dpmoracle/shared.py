@@ -1,0 +1,270 @@
+r"""V_t and Γ_t of a mixture with one shared isotropic covariance, for all levels from one set of products.
+
+A sample is x_0 = y_c + p (p = τζ, zero for points), x_t = a x_0 + σε. With D_i = y_i - y_c, v = a²τ² + σ² and
+
+    G_i = ½‖x_0 - y_i‖² - ½‖x_0 - y_c‖² = ½‖D_i‖² - ⟨p, D_i⟩,   E_i = ⟨ε, D_i⟩,
+
+which do not depend on the level, the posterior weight of component i is proportional to
+
+    w_i exp(-(a²/v) G_i + (aσ/v) E_i)                     [DESIGN, "One matrix product for all timesteps"].
+
+The exponent of the sample's own component is 0 and every other is at most ½(⟨ζ, e⟩² + ⟨ε, e⟩²), e the unit
+vector along D_i: a few tens for normal ζ and ε, so nothing overflows and no pass for the maximum is needed.
+Differences D_i are formed before they are squared: coincident components give exactly 0, near ones keep their
+digits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .checking import as_float, check_count, check_finite, generator
+from .errors import InvalidParameterError
+from .estimate import Estimate
+from .moments import Moments
+
+__all__ = ["ESTIMATORS", "shared_mmse", "shared_moments", "shared_samples"]
+
+Array = NDArray[np.float64]
+ESTIMATORS = ("pair", "trace", "residual", "score", "gamma")
+
+# Below this exponent the weight is no normal number: at most 1e-307 of the sample's own, counted as 0.
+_UNDERFLOW = -708.0
+# Doubles held at once: by the weights and by the differences (in cache), and by the sums over components.
+_CACHED, _HELD = 2**17, 2**20
+
+
+def shared_mmse(
+    weights: ArrayLike,
+    means: ArrayLike,
+    tau2: float,
+    a: ArrayLike,
+    sigma: ArrayLike,
+    *,
+    num_samples: int = 1000,
+    rng: np.random.Generator | int | None = None,
+    estimator: str = "trace",
+) -> Estimate:
+    """V at levels a, sigma (T,) of the mixture of N(means[i], tau2 I), with one (x_0, ε) set for all levels.
+
+    weights (C,) >= 0, not all 0, renormalised; means (C, d); tau2 >= 0; a >= 0 and sigma > 0. `estimator` is
+    one of `ESTIMATORS`; "gamma" gives Γ in place of V. The error is one standard error.
+    """
+    who = "shared_mmse"
+    w, y = as_float(who, "weights", weights), as_float(who, "means", means)
+    if y.ndim != 2 or y.shape[1] == 0 or w.shape != y.shape[:1] or len(w) == 0:
+        raise InvalidParameterError(
+            f"{who}: weights must have shape (C,) and means (C, d), d >= 1; got {w.shape} and {y.shape}"
+        )
+    levels = tuple(as_float(who, name, value) for name, value in (("a", a), ("sigma", sigma)))
+    if levels[0].ndim != 1 or levels[0].shape != levels[1].shape:
+        raise InvalidParameterError(
+            f"{who}: a and sigma must have one shape (T,); got {levels[0].shape} and {levels[1].shape}"
+        )
+    for name, value in (
+        ("weights", w),
+        ("means", y),
+        ("tau2", as_float(who, "tau2", tau2)),
+        *zip("aσ", levels),
+    ):
+        check_finite(who, name, value)
+    if (w < 0).any() or w.sum() <= 0 or tau2 < 0 or (levels[0] < 0).any() or (levels[1] <= 0).any():
+        raise InvalidParameterError(
+            f"{who}: weights, tau2 and a must be >= 0, some weight and every sigma > 0; got least weight "
+            f"{w.min()}, tau2 {tau2}, least a {levels[0].min()}, least sigma {levels[1].min()}"
+        )
+    count, rng = check_count(who, "num_samples", num_samples), generator(who, rng)
+    own = rng.choice(len(w), size=count, p=w / w.sum())
+    x0 = y[own] + math.sqrt(tau2) * rng.standard_normal((count, y.shape[1]))
+    noise = rng.standard_normal(x0.shape)
+    return shared_moments(x0, noise, own, w, y, float(tau2), *levels, estimator).estimate(estimator)
+
+
+def shared_moments(
+    x0: Array,
+    noise: Array,
+    own: NDArray[np.int64],
+    weights: Array,
+    means: Array,
+    tau2: float,
+    a: Array,
+    sigma: Array,
+    estimator: str,
+) -> Moments:
+    """Moments over M samples of `shared_samples`, at T levels, in bounded memory; arguments as there."""
+    if estimator not in ESTIMATORS:
+        raise InvalidParameterError(
+            f"shared_moments: estimator must be one of {ESTIMATORS}; got {estimator!r}"
+        )
+    if estimator == "score" and not np.all(a > 0):
+        raise InvalidParameterError(
+            f'shared_moments: the estimator "score" needs a > 0; a is 0 at level {np.flatnonzero(a <= 0)[0]}, '
+            'where the score says nothing about x_0. Use "pair" or "trace"'
+        )
+    width = means.shape[1] + 2
+    levels = max(1, _HELD // width)
+    rows = max(1, min(_HELD // (min(levels, len(a)) * width), _CACHED // (len(weights) * width)))
+    parts = []
+    for at in _blocks(len(a), levels):
+        part: Moments | None = None
+        for some in _blocks(len(x0), rows):
+            samples = shared_samples(
+                x0[some], noise[some], own[some], weights, means, tau2, a[at], sigma[at], estimator
+            )
+            moments = Moments.of(samples)
+            part = moments if part is None else part + moments
+        if part is None:
+            raise InvalidParameterError("shared_moments: x0 must hold at least one sample; got none")
+        parts.append(part)
+    return Moments(
+        len(x0), np.concatenate([p.mean for p in parts]), np.concatenate([p.deviation for p in parts])
+    )
+
+
+def shared_samples(
+    x0: Array,
+    noise: Array,
+    own: NDArray[np.int64],
+    weights: Array,
+    means: Array,
+    tau2: float,
+    a: Array,
+    sigma: Array,
+    estimator: str,
+) -> Array:
+    """(M, T) values whose mean over the samples is V_t, in units of x_0 squared ("gamma": Γ_t, of 1/x_t²).
+
+    x0        : (M, d) drawn as means[own] + sqrt(tau2) ζ, ζ standard normal
+    noise     : (M, d) standard normal ε, the same for all levels
+    own       : (M,) component that each sample was drawn from, of positive weight
+    weights   : (C,) >= 0, on any common scale; components of weight 0 are left out
+    means     : (C, d)
+    tau2      : shared variance, 0 for points
+    a, sigma  : (T,) levels, a >= 0 and a² tau2 + sigma² > 0; "score" needs a > 0
+    estimator : "pair", "trace", "residual", "score" [DESIGN, "Four estimators of V_t"], or "gamma", ‖s‖²/d
+
+    "pair" and "trace" subtract terms no larger than ‖x_0 - E[x_0|x_t]‖², whose mean is V itself, x_0 being a
+    draw from the posterior: rounding takes digits from rare samples, none from their mean. "score" loses them
+    at low SNR by its nature.
+    """
+    level = _levels(a, sigma, tau2)
+    centre = means[own]
+    p = x0 - centre
+    present = weights > 0
+    y, share = means[present], weights[present] / weights.max()
+    sums = np.zeros((len(x0), len(a), _columns(estimator, x0.shape[1])))
+    for some in _blocks(len(y), max(1, _CACHED // (x0.shape[1] + 2))):
+        apart = y[some] - centre[:, None, :]
+        along = apart @ np.stack([p, noise], axis=-1)
+        squared = np.einsum("mcd,mcd->mc", apart, apart)
+        products = np.stack([0.5 * squared - along[..., 0], along[..., 1]], axis=1)
+        terms = np.empty((*squared.shape, sums.shape[2]))
+        terms[..., 0] = 1.0
+        if estimator == "pair":
+            terms[..., 1:] = products.swapaxes(1, 2)
+        else:
+            terms[..., -x0.shape[1] :] = apart
+            if estimator == "trace":
+                terms[..., 1] = squared
+        terms *= share[some, None]
+        _add_weighted(sums, products, terms, level)
+    averages = sums[..., 1:] / sums[..., :1]
+    return _STATISTICS[estimator](averages, p, noise, level)
+
+
+class _Levels(NamedTuple):
+    """What the levels contribute, each (T,)."""
+
+    a: Array
+    sigma: Array
+    total: Array  # v = a² τ² + σ², variance of x_t within a component
+    distance: Array  # a²/v, what multiplies -G in the exponent
+    noise: Array  # aσ/v, what multiplies E in the exponent
+    shrink: Array  # σ²/v, what is left of x_0 - y_i in x_0 - m_i
+    push: Array  # aτ²σ/v: x_0 - m_i = shrink (x_0 - y_i) - push ε
+    within: Array  # τ²σ²/v, variance of x_0 given x_t and its component
+
+
+def _levels(a: Array, sigma: Array, tau2: float) -> _Levels:
+    v = a * a * tau2 + sigma * sigma
+    return _Levels(
+        a,
+        sigma,
+        v,
+        a * a / v,
+        a * sigma / v,
+        sigma * sigma / v,
+        a * sigma * tau2 / v,
+        tau2 * sigma * sigma / v,
+    )
+
+
+def _blocks(total: int, size: int) -> Iterator[slice]:
+    return (slice(start, start + size) for start in range(0, total, size))
+
+
+def _columns(estimator: str, d: int) -> int:
+    """Width of the sums: 1, then G and E for "pair", ‖D‖² and D for "trace", D for the others."""
+    return {"pair": 3, "trace": d + 2}.get(estimator, d + 1)
+
+
+def _add_weighted(sums: Array, products: Array, terms: Array, level: _Levels) -> None:
+    """Add Σ_i exp(-distance G_i + noise E_i) terms_i to sums (M, T, F), over one block of components.
+
+    products : (M, 2, C), G and E
+    terms    : (M, C, F)
+    """
+    size = max(32, _CACHED // (products.shape[0] * products.shape[2]))
+    for at in _blocks(sums.shape[1], size):
+        factors = np.stack([-level.distance[at], level.noise[at]], axis=-1)
+        # What no level of this block can lift above the smallest number is left out: at high SNR nearly all.
+        ends = np.stack([factors.min(0), factors.max(0)])[:, None, :, None]
+        alive = ((ends * products).max(0).sum(1) > _UNDERFLOW).any(0)
+        some = slice(None) if alive.all() else alive
+        exponents = factors @ products[:, :, some]
+        sums[:, at] += np.exp(exponents, out=exponents) @ terms[:, some]
+
+
+def _norm2(x: Array) -> Array:
+    return np.asarray(np.einsum("...d,...d->...", x, x))
+
+
+def _pair(averages: Array, p: Array, noise: Array, level: _Levels) -> Array:
+    """½ Σ_i w_i (Tr S_i + ‖x_0 - m_i‖²)/d, expanded about the own component by G and E."""
+    d = p.shape[1]
+    own = _norm2(p)[:, None] * level.shrink**2 + _norm2(noise)[:, None] * level.push**2
+    own -= 2.0 * np.einsum("md,md->m", p, noise)[:, None] * (level.shrink * level.push)
+    others = level.shrink**2 * averages[..., 0] + level.shrink * level.push * averages[..., 1]
+    return np.asarray(0.5 * level.within + (0.5 * own + others) / d)
+
+
+def _trace(averages: Array, p: Array, noise: Array, level: _Levels) -> Array:
+    """Tr Cov(x_0|x_t)/d = τ²σ²/v + (σ²/v)² (Σ_i w_i ‖D_i‖² - ‖Σ_i w_i D_i‖²)/d."""
+    spread = averages[..., 0] - _norm2(averages[..., 1:])
+    return np.asarray(level.within + level.shrink**2 * spread / p.shape[1])
+
+
+def _residual(averages: Array, p: Array, noise: Array, level: _Levels) -> Array:
+    """‖x_0 - E[x_0|x_t]‖²/d."""
+    off = level.shrink[:, None] * (p[:, None, :] - averages) - level.push[:, None] * noise[:, None, :]
+    return np.asarray(_norm2(off) / p.shape[1])
+
+
+def _gamma(averages: Array, p: Array, noise: Array, level: _Levels) -> Array:
+    """‖s‖²/d, s = -(x_t - a Σ_i w_i y_i)/v."""
+    off = level.a[:, None] * (p[:, None, :] - averages) + level.sigma[:, None] * noise[:, None, :]
+    return np.asarray(_norm2(off / level.total[:, None]) / p.shape[1])
+
+
+def _score(averages: Array, p: Array, noise: Array, level: _Levels) -> Array:
+    """(σ²/a²)(1 - σ² ‖s‖²/d)."""
+    gamma = _gamma(averages, p, noise, level)
+    return np.asarray((level.sigma / level.a) ** 2 * (1.0 - level.sigma**2 * gamma))
+
+
+_STATISTICS = {"pair": _pair, "trace": _trace, "residual": _residual, "gamma": _gamma, "score": _score}
