@@ -57,32 +57,39 @@ def shared_mmse(
     """
     who = "shared_mmse"
     w, y = as_float(who, "weights", weights), as_float(who, "means", means)
-    if y.ndim != 2 or y.shape[1] == 0 or w.shape != y.shape[:1] or len(w) == 0:
+    level_a, level_sigma = as_float(who, "a", a), as_float(who, "sigma", sigma)
+    _check_shapes(who, w, y, level_a, level_sigma)
+    _check_range(who, "weights", w, 0.0)
+    _check_range(who, "means", y, -np.inf)
+    _check_range(who, "tau2", as_float(who, "tau2", tau2), 0.0)
+    _check_range(who, "a", level_a, 0.0)
+    _check_range(who, "sigma", level_sigma, np.nextafter(0.0, 1.0))
+    if w.max() == 0:
+        raise InvalidParameterError(f"{who}: some weight must be > 0; all {len(w)} are 0")
+    count, random = check_count(who, "num_samples", num_samples), generator(who, rng)
+    own = random.choice(len(w), size=count, p=w / w.sum())
+    x0 = y[own] + math.sqrt(tau2) * random.standard_normal((count, y.shape[1]))
+    noise = random.standard_normal(x0.shape)
+    found = shared_moments(x0, noise, own, w, y, float(tau2), level_a, level_sigma, estimator)
+    return found.estimate(estimator)
+
+
+def _check_shapes(who: str, weights: Array, means: Array, a: Array, sigma: Array) -> None:
+    if means.ndim != 2 or means.size == 0 or weights.shape != means.shape[:1]:
         raise InvalidParameterError(
-            f"{who}: weights must have shape (C,) and means (C, d), d >= 1; got {w.shape} and {y.shape}"
+            f"{who}: weights must have shape (C,) and means (C, d); got {weights.shape} and {means.shape}"
         )
-    levels = tuple(as_float(who, name, value) for name, value in (("a", a), ("sigma", sigma)))
-    if levels[0].ndim != 1 or levels[0].shape != levels[1].shape:
+    if a.ndim != 1 or a.size == 0 or a.shape != sigma.shape:
         raise InvalidParameterError(
-            f"{who}: a and sigma must have one shape (T,); got {levels[0].shape} and {levels[1].shape}"
+            f"{who}: a and sigma must have one shape (T,), T >= 1; got {a.shape} and {sigma.shape}"
         )
-    for name, value in (
-        ("weights", w),
-        ("means", y),
-        ("tau2", as_float(who, "tau2", tau2)),
-        *zip("aσ", levels),
-    ):
-        check_finite(who, name, value)
-    if (w < 0).any() or w.sum() <= 0 or tau2 < 0 or (levels[0] < 0).any() or (levels[1] <= 0).any():
-        raise InvalidParameterError(
-            f"{who}: weights, tau2 and a must be >= 0, some weight and every sigma > 0; got least weight "
-            f"{w.min()}, tau2 {tau2}, least a {levels[0].min()}, least sigma {levels[1].min()}"
-        )
-    count, rng = check_count(who, "num_samples", num_samples), generator(who, rng)
-    own = rng.choice(len(w), size=count, p=w / w.sum())
-    x0 = y[own] + math.sqrt(tau2) * rng.standard_normal((count, y.shape[1]))
-    noise = rng.standard_normal(x0.shape)
-    return shared_moments(x0, noise, own, w, y, float(tau2), *levels, estimator).estimate(estimator)
+
+
+def _check_range(who: str, name: str, value: Array, least: float) -> None:
+    check_finite(who, name, value)
+    if (value < least).any():
+        bound = ">= 0" if least == 0 else "> 0"
+        raise InvalidParameterError(f"{who}: {name} must be {bound}; got {value.min()}")
 
 
 def shared_moments(
@@ -103,8 +110,8 @@ def shared_moments(
         )
     if estimator == "score" and not np.all(a > 0):
         raise InvalidParameterError(
-            f'shared_moments: the estimator "score" needs a > 0; a is 0 at level {np.flatnonzero(a <= 0)[0]}, '
-            'where the score says nothing about x_0. Use "pair" or "trace"'
+            f'shared_moments: the estimator "score" needs a > 0; a[{np.flatnonzero(a <= 0)[0]}] is 0, where '
+            'the score says nothing about x_0. Use "pair" or "trace"'
         )
     width = means.shape[1] + 2
     levels = max(1, _HELD // width)
