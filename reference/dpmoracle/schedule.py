@@ -15,15 +15,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .checking import as_float, as_steps, check_count, check_finite, offenders
+from .cumulative import FADED, cosine_betas, from_alpha_bar, from_betas, log_ratio
 from .errors import InvalidParameterError
-from .precise import prefix_sums, survival, two_sum_error
 
 __all__ = ["Schedule"]
 
 Array = NDArray[np.float64]
-
-# Below this alpha_bar, its own rounding errors are no longer normal numbers and exp(log alpha_bar) is better.
-_FADED = 1e-290
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -58,10 +55,10 @@ class Schedule:
     def __post_init__(self) -> None:
         if self.given == "betas":
             values = _checked_betas("Schedule", self.values)
-            derived = _from_betas(values)
+            derived = from_betas(values)
         elif self.given == "alpha_bar":
             values = _checked_alpha_bar("Schedule", self.values)
-            derived = _from_alpha_bar(values)
+            derived = from_alpha_bar(values)
         else:
             raise InvalidParameterError(f"Schedule: given must be 'betas' or 'alpha_bar'; got {self.given!r}")
         with np.errstate(divide="ignore", over="ignore"):  # the infinities at the two ends are meant
@@ -136,7 +133,7 @@ class Schedule:
                     f"{who}: scheduler must have betas or alphas_cumprod; {type(scheduler).__name__} has "
                     "neither. Use Process.rectified_flow() for flow matching, Process.edm() for sigmas"
                 )
-            return cls(label, "alpha_bar", _checked_alpha_bar(who, np.insert(products, 0, 1.0)))
+            return cls(label, "alpha_bar", _checked_alpha_bar(who, np.insert(products, 0, 1.0, axis=-1)))
         schedule = cls(label, "betas", _checked_betas(who, betas))
         if products is None:
             return schedule
@@ -191,9 +188,9 @@ class Schedule:
         r""":math:`\alpha_{t|s} = \bar\alpha_t / \bar\alpha_s` for 0 <= s < t <= N, which broadcast."""
         s, t = self._step("Schedule.alpha", s, t)
         return np.where(
-            self.alpha_bar[t] > _FADED,
-            self.alpha_bar[t] / np.maximum(self.alpha_bar[s], _FADED),
-            np.exp(self._log_alpha(s, t)),
+            self.alpha_bar[t] > FADED,
+            self.alpha_bar[t] / np.maximum(self.alpha_bar[s], FADED),
+            np.exp(log_ratio(self.log_alpha_bar, self._log_low, s, t)),
         )[()]
 
     def beta(self, s: Any, t: Any) -> Array:
@@ -202,7 +199,9 @@ class Schedule:
         Over one step it is the stored beta itself, from s = 0 it is beta_bar.
         """
         s, t = self._step("Schedule.beta", s, t)
-        skipped = np.where(s == 0, self.beta_bar[t], -np.expm1(self._log_alpha(s, t)))
+        skipped = np.where(
+            s == 0, self.beta_bar[t], -np.expm1(log_ratio(self.log_alpha_bar, self._log_low, s, t))
+        )
         return np.where(t - s == 1, self.betas[t - 1], skipped)[()]
 
     def _step(self, who: str, s: Any, t: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -218,15 +217,6 @@ class Schedule:
             raise InvalidParameterError(f"{who}: s must be below t; got s = {at_s}, t = {at_t}")
         return s, t
 
-    def _log_alpha(self, s: NDArray[np.int64], t: NDArray[np.int64]) -> Array:
-        """log alpha_bar_t - log alpha_bar_s from the pairs (high, low); -inf at zero terminal SNR."""
-        high_t, high_s = self.log_alpha_bar[t], self.log_alpha_bar[s]
-        ended = np.isneginf(high_t)
-        high_t = np.where(ended, 0.0, high_t)
-        difference = high_t - high_s
-        low = two_sum_error(high_t, -high_s, difference) + (self._log_low[t] - self._log_low[s])
-        return np.where(ended, -np.inf, difference + low)
-
     def __eq__(self, other: object) -> bool:
         """Whether all numbers are the same; the name does not count."""
         if not isinstance(other, Schedule):
@@ -235,53 +225,6 @@ class Schedule:
 
     def __repr__(self) -> str:
         return f"<Schedule {self.name}, N={self.N}>"
-
-
-def cosine_betas(N: int, s: float) -> Array:
-    r"""1 - f(t)/f(t-1) for t = 1..N, :math:`f(t) = \cos^2 y_t`, unclipped [nichol2021, eq. (17)].
-
-    Computed as :math:`\sin(y_t - y_{t-1}) \sin(y_t + y_{t-1}) / \cos^2 y_{t-1}`, with :math:`z = \pi/2 - y`:
-    the difference of two cosines near 1 would cost four digits at N = 1000.
-    """
-    z = 0.5 * np.pi / (1.0 + s) * (np.arange(N, -1, -1) / N)
-    betas: Array = np.sin(z[N - 1]) * np.sin(z[:-1] + z[1:]) / np.sin(z[:-1]) ** 2
-    return betas
-
-
-def _from_betas(betas: Array) -> dict[str, Array]:
-    """The derived arrays, betas exact: alpha_bar by a product, beta_bar by logarithms."""
-    inner = betas[:-1] if betas[-1] == 1.0 else betas
-    high, low = prefix_sums(np.log1p(-inner))
-    products = survival(inner)
-    alpha_bar = np.where(products > _FADED, products, np.exp(high))
-    return _ended(betas, alpha_bar, -np.expm1(high), high, low)
-
-
-def _from_alpha_bar(alpha_bar: Array) -> dict[str, Array]:
-    """The derived arrays, alpha_bar exact."""
-    inner = alpha_bar[:-1] if alpha_bar[-1] == 0.0 else alpha_bar
-    ratios = inner[1:] / inner[:-1]
-    betas = (inner[:-1] - inner[1:]) / inner[:-1]
-    # log1p(-beta) loses the digits of a ratio near 0, log(ratio) those of a beta near 0.
-    with np.errstate(divide="ignore"):
-        high, low = prefix_sums(np.where(betas < 0.5, np.log1p(-betas), np.log(ratios)))
-    betas = betas if inner is alpha_bar else np.append(betas, 1.0)
-    return _ended(betas, inner.copy(), 1.0 - inner, high, low)
-
-
-def _ended(betas: Array, alpha_bar: Array, beta_bar: Array, high: Array, low: Array) -> dict[str, Array]:
-    """Put the last entries of a zero terminal SNR where the arrays stop one short of them."""
-    if alpha_bar.size == betas.size:
-        alpha_bar, beta_bar = np.append(alpha_bar, 0.0), np.append(beta_bar, 1.0)
-        high, low = np.append(high, -np.inf), np.append(low, 0.0)
-    beta_bar[0] = 0.0  # expm1(0) with its sign turned is -0.0
-    return {
-        "betas": betas,
-        "alpha_bar": alpha_bar,
-        "beta_bar": beta_bar,
-        "log_alpha_bar": high,
-        "_log_low": low,
-    }
 
 
 def _checked_betas(who: str, betas: ArrayLike) -> Array:
@@ -327,7 +270,7 @@ def _vector(who: str, name: str, value: ArrayLike, least: int) -> Array:
 
 def _number(who: str, name: str, value: float, low: float, high: float) -> float:
     number = as_float(who, name, value)
-    if number.ndim or not low <= number <= high:
+    if number.ndim or not np.isfinite(number) or not low <= number <= high:
         raise InvalidParameterError(f"{who}: {name} must be a number in [{low:g}, {high:g}]; got {value!r}")
     return float(number)
 
