@@ -16,7 +16,9 @@ digits.
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -58,10 +60,11 @@ def shared_mmse(
     who = "shared_mmse"
     w, y = as_float(who, "weights", weights), as_float(who, "means", means)
     level_a, level_sigma = as_float(who, "a", a), as_float(who, "sigma", sigma)
-    _check_shapes(who, w, y, level_a, level_sigma)
+    variance = as_float(who, "tau2", tau2)
+    _check_shapes(who, w, y, variance, level_a, level_sigma)
     _check_range(who, "weights", w, 0.0)
     _check_range(who, "means", y, -np.inf)
-    _check_range(who, "tau2", as_float(who, "tau2", tau2), 0.0)
+    _check_range(who, "tau2", variance, 0.0)
     _check_range(who, "a", level_a, 0.0)
     _check_range(who, "sigma", level_sigma, np.nextafter(0.0, 1.0))
     if w.max() == 0:
@@ -74,11 +77,13 @@ def shared_mmse(
     return found.estimate(estimator)
 
 
-def _check_shapes(who: str, weights: Array, means: Array, a: Array, sigma: Array) -> None:
+def _check_shapes(who: str, weights: Array, means: Array, tau2: Array, a: Array, sigma: Array) -> None:
     if means.ndim != 2 or means.size == 0 or weights.shape != means.shape[:1]:
         raise InvalidParameterError(
             f"{who}: weights must have shape (C,) and means (C, d); got {weights.shape} and {means.shape}"
         )
+    if tau2.ndim:
+        raise InvalidParameterError(f"{who}: tau2 must be a number, shared by all; got shape {tau2.shape}")
     if a.ndim != 1 or a.size == 0 or a.shape != sigma.shape:
         raise InvalidParameterError(
             f"{who}: a and sigma must have one shape (T,), T >= 1; got {a.shape} and {sigma.shape}"
@@ -116,18 +121,15 @@ def shared_moments(
     width = means.shape[1] + 2
     levels = max(1, _HELD // width)
     rows = max(1, min(_HELD // (min(levels, len(a)) * width), _CACHED // (len(weights) * width)))
-    parts = []
-    for at in _blocks(len(a), levels):
-        part: Moments | None = None
-        for some in _blocks(len(x0), rows):
-            samples = shared_samples(
-                x0[some], noise[some], own[some], weights, means, tau2, a[at], sigma[at], estimator
-            )
-            moments = Moments.of(samples)
-            part = moments if part is None else part + moments
-        if part is None:
-            raise InvalidParameterError("shared_moments: x0 must hold at least one sample; got none")
-        parts.append(part)
+
+    def block(at: slice, some: slice) -> Moments:
+        drawn = (x0[some], noise[some], own[some])
+        return Moments.of(shared_samples(*drawn, weights, means, tau2, a[at], sigma[at], estimator))
+
+    parts = [
+        functools.reduce(operator.add, (block(at, some) for some in _blocks(len(x0), rows)))
+        for at in _blocks(len(a), levels)
+    ]
     return Moments(
         len(x0), np.concatenate([p.mean for p in parts]), np.concatenate([p.deviation for p in parts])
     )

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .errors import InvalidParameterError
 
-__all__ = ["check_format", "check_writable", "read_npz", "write_npy", "write_npz", "write_text"]
+__all__ = ["check_writable", "read_npz", "write_npy", "write_npz", "write_text"]
 
 PathLike = str | os.PathLike[str]
 
@@ -68,8 +68,12 @@ def write_text(path: PathLike, text: str, who: str = "write_text") -> None:
     _replace(path, who, lambda file: file.write(data))
 
 
-def read_npz(path: PathLike, who: str, required: Sequence[str]) -> dict[str, NDArray[np.generic]]:
+def read_npz(
+    path: PathLike, who: str, required: Sequence[str], *, kind: str | None = None, version: int | None = None
+) -> dict[str, NDArray[np.generic]]:
     """All arrays of an .npz file that has at least the `required` names; objects are never unpickled.
+
+    kind, version : what its arrays `format` and `version` must hold; None does not ask for them
 
     Raises FileNotFoundError if there is no such file, InvalidParameterError for all else that is not whole.
     """
@@ -93,30 +97,18 @@ def read_npz(path: PathLike, who: str, required: Sequence[str]) -> dict[str, NDA
     foreign = [name for name, value in arrays.items() if not isinstance(value, np.ndarray)]
     if foreign:
         raise InvalidParameterError(f"{wanted}; its member {foreign[0]!r} is not an array")
+    for name, want in (("format", kind), ("version", version)):
+        came = str(arrays[name])[:80] if name in arrays else "none"
+        if want is not None and came != str(want):
+            raise InvalidParameterError(
+                f"{who}: {shown!r} must have {name} {want}; it has {came}. "
+                "Read it with the program and version that wrote it, or write it anew"
+            )
     missing = [name for name in required if name not in arrays]
     if missing:
-        has = ", ".join(arrays) or "none"
-        raise InvalidParameterError(
-            f"{wanted} with the names {', '.join(required)}; it lacks {', '.join(missing)} and has {has}"
-        )
+        names, has = ", ".join(required), ", ".join(arrays) or "none"
+        raise InvalidParameterError(f"{wanted} named {names}; it lacks {', '.join(missing)} and has {has}")
     return arrays
-
-
-def check_format(
-    arrays: Mapping[str, NDArray[np.generic]], path: PathLike, who: str, kind: str, version: int
-) -> None:
-    """Refuse a file whose fields `format` and `version`, read by read_npz, are not `kind` and `version`."""
-    shown = os.fspath(path)
-    came = {name: str(arrays[name]) for name in ("format", "version")}
-    if came["format"] != kind:
-        raise InvalidParameterError(
-            f"{who}: {shown!r} must have format {kind!r}; it has {came['format']!r:.80}"
-        )
-    if came["version"] != str(version):
-        raise InvalidParameterError(
-            f"{who}: {shown!r} must have version {version} of {kind}; it has version {came['version']:.80}. "
-            "Read it with the dpmoracle that wrote it, or write it anew"
-        )
 
 
 def _plain(who: str, name: str, value: ArrayLike) -> NDArray[np.generic]:
