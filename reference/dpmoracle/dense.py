@@ -1,0 +1,116 @@
+"""Shortest paths for any cost, with no structure: every path of a small problem, and the dense program."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .backends import pick
+from .checking import check_count
+from .errors import InvalidParameterError
+from .monge import as_cost
+
+__all__ = ["ShortestPaths", "backtrack", "brute_force_path", "dense_layers", "shortest_paths"]
+
+Array = NDArray[np.float64]
+Steps = NDArray[np.int64]
+
+#: 2^10 paths
+MAX_BRUTE_FORCE_NODES = 12
+
+
+@dataclass(frozen=True, eq=False)
+class ShortestPaths:
+    """The best path from node 0 to node n-1 for every number of edges.
+
+    costs        : (K+1,) by number of edges; +inf where there is no such path
+    predecessors : (K+1, n) smallest best predecessor of a node reached by that number of edges, -1 for none
+    """
+
+    costs: Array
+    predecessors: Steps
+
+    def path(self, k: int) -> Steps:
+        """Nodes of the best path with k edges, (k+1,) increasing; among equals the smallest predecessors."""
+        edges = check_count("ShortestPaths.path", "k", k, low=0)
+        if edges >= self.costs.size or not np.isfinite(self.costs[edges]):
+            finite = np.flatnonzero(np.isfinite(self.costs))
+            span = f"{finite.min()}..{finite.max()}" if finite.size else "no number"
+            raise InvalidParameterError(
+                f"ShortestPaths.path: there is no allowed path with k = {edges} edges among those computed; "
+                f"paths of finite cost have {span} edges"
+            )
+        return backtrack(self.predecessors, edges, self.predecessors.shape[1] - 1)
+
+
+def shortest_paths(F: ArrayLike, K: int, backend: str = "auto") -> ShortestPaths:
+    """Cheapest path from node 0 to node n-1 by number of edges, 0..K, for any cost.
+
+    F : (n, n) F[i, j] used for i < j only; +inf forbids a step, negative costs are allowed, nan and -inf are
+        not
+    K : largest number of edges, >= 1
+    Ties: the smallest predecessor wins. O(K n^2) evaluations, O(n^2 + K n) memory.
+    Returns ShortestPaths; costs[0] is inf unless n = 1.
+    """
+    cost = as_cost("shortest_paths", F)
+    edges = check_count("shortest_paths", "K", K)
+    layers = pick("dense_layers", backend, dense_layers, cost)
+    return ShortestPaths(*layers(cost, edges))
+
+
+def dense_layers(F: Array, num_edges: int) -> tuple[Array, Steps]:
+    r"""C_k[t] = min_{s<t} C_{k-1}[s] + F[s, t], C_0 = (0, inf, ...), for k = 0..num_edges.
+
+    Returns the costs C_k[n-1], (num_edges+1,), and the smallest best predecessors, (num_edges+1, n), -1 for
+    none.
+    """
+    n = F.shape[0]
+    into = np.where(np.tri(n, dtype=bool).T, np.inf, F.T)  # into[t, s]: the minimum runs along a row
+    reached = np.full(n, np.inf)
+    reached[0] = 0.0
+    costs = np.full(num_edges + 1, np.inf)
+    costs[0] = reached[-1]
+    predecessors = np.full((num_edges + 1, n), -1, dtype=np.int64)
+    rows = np.arange(n)
+    for k in range(1, min(num_edges, n - 1) + 1):
+        sums = into + reached
+        best = sums.argmin(axis=1)  # argmin takes the first, which is the smallest predecessor
+        reached = sums[rows, best]
+        predecessors[k] = np.where(np.isfinite(reached), best, -1)
+        costs[k] = reached[-1]
+    return costs, predecessors
+
+
+def backtrack(predecessors: Steps, num_edges: int, last: int) -> Steps:
+    """The nodes of the path with `num_edges` edges that ends at `last`, from a table of predecessors."""
+    nodes = np.empty(num_edges + 1, dtype=np.int64)
+    nodes[num_edges] = last
+    for k in range(num_edges, 0, -1):
+        nodes[k - 1] = predecessors[k, nodes[k]]
+    return nodes
+
+
+def brute_force_path(F: ArrayLike, k: int) -> tuple[float, Steps]:
+    """(cost, nodes) of the best of all paths with k edges, n <= 12 nodes; ties as in shortest_paths."""
+    cost = as_cost("brute_force_path", F)
+    n = cost.shape[0]
+    edges = check_count("brute_force_path", "k", k)
+    if not edges < n <= MAX_BRUTE_FORCE_NODES:
+        raise InvalidParameterError(
+            f"brute_force_path: needs k < n <= {MAX_BRUTE_FORCE_NODES} nodes, every path is tried; got k = "
+            f"{edges} edges and n = {n} nodes. Use shortest_paths"
+        )
+    paths = [(0, *inner, n - 1) for inner in combinations(range(1, n - 1), edges - 1)]
+    # summed from node 0, as the program does; equal costs are ordered by the predecessors, last first
+    best = min(paths, key=lambda path: (_sum_along(cost, path), path[::-1]))
+    return _sum_along(cost, best), np.array(best, dtype=np.int64)
+
+
+def _sum_along(cost: Array, path: tuple[int, ...]) -> float:
+    total = 0.0
+    for s, t in pairwise(path):
+        total = total + float(cost[s, t])
+    return total

@@ -1,0 +1,88 @@
+"""One K by a Lagrange multiplier: a few sweeps instead of K layers, closed by splicing, proved by duality."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import exp
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .step_cost import sum_cost
+
+__all__ = ["multiplier_path", "splice"]
+
+Array = NDArray[np.float64]
+Steps = NDArray[np.int64]
+
+#: a gap to the dual bound below this, relative to max(1, cost), is rounding: the programs promise 1e-12
+GAP = 2e-13
+
+
+def multiplier_path(
+    u: Array, v: Array, num_edges: int, sweep: Callable[[Array, Array, float], Steps]
+) -> tuple[Steps | None, int]:
+    r"""The best trajectory with n = num_edges edges, or None where the gap stays open; the number of sweeps.
+
+    With C(k) the least cost of k edges, a sweep at multiplier l minimises C(k) + l k over k, so
+
+    .. math:: C(n) \ge C(k_l) + l (k_l - n)
+
+    whatever V is, and k_l = n proves a path optimal. C is convex where J is Monge, so the l of a chord
+    between two corners k < n < k' either finds a corner below the chord or shows that C is linear there;
+    then the two paths are spliced and the result is held against the bound.
+
+    u, v  : (N+1,) plain arrays
+    sweep : lagrange_pass or its kernel
+    """
+    last = u.size - 1
+    few: Steps = np.array([1, last], dtype=np.int64)
+    many: Steps = np.arange(1, last + 1, dtype=np.int64)
+    if num_edges == 1:
+        return few, 0
+    if num_edges == last - 1:
+        return many, 0
+    cost_few, cost_many = sum_cost(u, v, few), sum_cost(u, v, many)
+    on_chord = False
+    sweeps = 0
+    while True:
+        k_few, k_many = few.size - 1, many.size - 1
+        slope = max((cost_few - cost_many) / (k_many - k_few), 0.0)
+        # C(k) falls about as 1/k, so its slope at n is about the chord's times k k' / n^2
+        guess = slope if on_chord else slope * (k_few * k_many) / num_edges**2
+        found = sweep(u, v, exp(guess))
+        sweeps += 1
+        cost, k = sum_cost(u, v, found), found.size - 1
+        if k == num_edges:
+            return found, sweeps
+        inside = k_few < k < k_many
+        if on_chord:
+            below = cost_few + slope * (k_few - k) - cost
+            if not inside or below <= GAP * max(1.0, cost):
+                bound = min(cost + slope * (k - num_edges), cost_few + slope * (k_few - num_edges))
+                return _closed(u, v, splice(few, many, num_edges), bound), sweeps
+        if inside and k < num_edges:
+            few, cost_few = found, cost
+        elif inside:
+            many, cost_many = found, cost
+        # a guess may overshoot; a chord always moves one end
+        on_chord = not on_chord or not inside
+
+
+def _closed(u: Array, v: Array, path: Steps, bound: float) -> Steps | None:
+    cost = sum_cost(u, v, path)
+    return path if cost - bound <= GAP * max(1.0, cost) else None
+
+
+def splice(few: Steps, many: Steps, num_edges: int) -> Steps:
+    """A path with `num_edges` edges from one with fewer and one with more, both from 1 to N.
+
+    Follows `many` up to c, then `few` from b, where few has the edge (a, b), many the edge (c, d) of an
+    index larger by x = num_edges - (edges of few), and a <= c < d <= b: such a pair exists, and where the
+    cost is Monge the two paths got by exchanging tails cost no more together than the two they came from
+    [aggarwal1994].
+    """
+    shift = num_edges - (few.size - 1)
+    tails = many[1 + shift :][: few.size - 1]
+    i = int(np.argmax(few[1:] >= tails))
+    return np.concatenate([many[: i + shift + 1], few[i + 1 :]])

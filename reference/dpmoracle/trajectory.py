@@ -1,0 +1,165 @@
+"""Optimal trajectories: the choice among the programs, made by the certificate and reported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .backends import pick
+from .dense import ShortestPaths, backtrack, brute_force_path, dense_layers, shortest_paths
+from .density import sqrt_kappa_grid
+from .errors import InvalidParameterError
+from .estimated import clip_mmse, mmse_bounds, published_dp_trajectory
+from .grids import even_grid, power_grid, quadratic_grid
+from .hull import hull_layers, lagrange_pass
+from .li_chao import li_chao_layers
+from .monge import MongeCertificate, monge_certificate, monge_defect
+from .multiplier import multiplier_path
+from .step_cost import (
+    as_curve,
+    as_nodes,
+    check_nodes,
+    cost_matrix,
+    mmse_integral,
+    path_cost,
+    sum_cost,
+    trajectory_cost,
+)
+
+__all__ = [
+    "METHODS",
+    "MongeCertificate",
+    "ShortestPaths",
+    "Trajectory",
+    "clip_mmse",
+    "evaluate_trajectory",
+    "even_grid",
+    "mmse_bounds",
+    "mmse_integral",
+    "monge_certificate",
+    "monge_defect",
+    "optimal_trajectories",
+    "optimal_trajectory",
+    "path_cost",
+    "power_grid",
+    "published_dp_trajectory",
+    "quadratic_grid",
+    "shortest_paths",
+    "sqrt_kappa_grid",
+    "trajectory_cost",
+]
+
+Array = NDArray[np.float64]
+Steps = NDArray[np.int64]
+
+METHODS = ("auto", "multiplier", "hull", "li_chao", "dense", "brute_force")
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """Timesteps and what they cost.
+
+    timesteps : (K,) int64 increasing, [0] = 1, [-1] = N; K network evaluations, K - 1 edges
+    cost      : sum of J over the edges: nats times 2/d, without the last step 1 -> 0
+    method    : the program that found it: "multiplier" or "hull" where the certificate holds, "hull,
+                searched" where it does not, "li_chao", "dense", "brute_force" on request, "given" for a
+                trajectory of the caller's
+    """
+
+    timesteps: Steps
+    cost: float
+    method: str
+
+
+def evaluate_trajectory(
+    snr: ArrayLike, mmse: ArrayLike, timesteps: ArrayLike, method: str = "given"
+) -> Trajectory:
+    """A trajectory of the caller's, or a grid, with its cost under (snr, mmse); V may exceed 1/u.
+
+    timesteps : (K,) increasing from 1 to N
+    """
+    u, v = as_curve("evaluate_trajectory", snr, mmse)
+    return _trajectory(u, v, as_nodes("evaluate_trajectory", timesteps, u.size - 1), method)
+
+
+def optimal_trajectory(
+    snr: ArrayLike, mmse: ArrayLike, K: int, backend: str = "auto", method: str = "auto"
+) -> Trajectory:
+    r"""The K timesteps that minimise the sum of J, that is the KL divergence of the whole reverse chain.
+
+    .. math:: \min_{1 = \tau_1 < \dots < \tau_K = N} \sum_{k=2}^K \log(1 + V_{\tau_k} (u_{\tau_{k-1}} -
+    u_{\tau_k}))
+       \qquad \text{[bao2022, eq. (10) of the notes]}
+
+    snr, mmse : (N+1,) u_t decreasing and 0 <= V_t <= 1/u_t; entries 0 ignored
+    K         : nodes, in 2..N
+    backend   : "auto", "numpy", "numba" or "cupy"
+    method    : "auto" takes the multiplier where the certificate holds, O(N) per sweep, and layers of lower
+                envelopes with a search where it does not, O(N K log N); a name forces that program
+    Among equally good trajectories "dense" and "brute_force" (N <= 12) take the smallest predecessors; the
+    others promise the same cost to 1e-12 only. A multiplier whose result its dual bound does not prove falls
+    back to "hull". Raises InvalidParameterError for an estimate that no distribution has, naming the
+    timesteps.
+    """
+    who = "optimal_trajectory"
+    u, v = as_curve(who, snr, mmse, bounded=True)
+    edges = check_nodes(who, K, u.size - 1) - 1
+    chosen = _choose(who, u, v, method, "multiplier", METHODS)
+    if chosen == "multiplier":
+        sweep = pick("lagrange_pass", backend, lagrange_pass, u, v)
+        found, _ = multiplier_path(u, v, edges, sweep)
+        if found is not None:
+            return _trajectory(u, v, found, chosen)
+        chosen = "hull"
+    if chosen == "brute_force":
+        return _trajectory(u, v, brute_force_path(cost_matrix(u, v)[1:, 1:], edges)[1] + 1, chosen)
+    return _trajectory(
+        u, v, backtrack(_predecessors(u, v, edges, chosen, backend), edges, u.size - 1), chosen
+    )
+
+
+def optimal_trajectories(
+    snr: ArrayLike, mmse: ArrayLike, K_max: int, backend: str = "auto", method: str = "auto"
+) -> dict[int, Trajectory]:
+    """The optimal trajectory of every K from 2 to K_max at once, by K; arguments as of `optimal_trajectory`.
+
+    One program of K_max - 1 layers: O(N K_max) where the certificate holds. method is "auto", "hull",
+    "li_chao" or "dense".
+    """
+    who = "optimal_trajectories"
+    u, v = as_curve(who, snr, mmse, bounded=True)
+    edges = check_nodes(who, K_max, u.size - 1, "K_max") - 1
+    chosen = _choose(who, u, v, method, "hull", ("auto", "hull", "li_chao", "dense"))
+    table = _predecessors(u, v, edges, chosen, backend)
+    return {k + 1: _trajectory(u, v, backtrack(table, k, u.size - 1), chosen) for k in range(1, edges + 1)}
+
+
+def _choose(who: str, u: Array, v: Array, method: Any, licensed: str, allowed: tuple[str, ...]) -> str:
+    if method not in allowed:
+        raise InvalidParameterError(f"{who}: method must be one of {', '.join(allowed)}; got {method!r}")
+    if method not in ("auto", "hull"):
+        return str(method)
+    if not monge_certificate(u, v):
+        return "hull_search"
+    return licensed if method == "auto" else "hull"
+
+
+def _predecessors(u: Array, v: Array, num_edges: int, chosen: str, backend: str) -> Steps:
+    """Best predecessors by edges and node, (num_edges+1, N+1), over the timesteps themselves."""
+    if chosen == "dense":
+        dense = pick("dense_layers", backend, dense_layers, u, v)
+        # node 0 stands alone: the paths run from 1
+        inner = dense(cost_matrix(u, v)[1:, 1:], num_edges)[1]
+        return np.pad(np.where(inner < 0, -1, inner + 1), ((0, 0), (1, 0)), constant_values=-1)
+    if chosen == "li_chao":
+        return pick("li_chao_layers", backend, li_chao_layers, u, v)(u, v, num_edges)[1]
+    layers = pick("hull_layers", backend, hull_layers, u, v)
+    return layers(u, v, num_edges, chosen != "hull_search")[1]
+
+
+def _trajectory(u: Array, v: Array, nodes: Steps, method: str) -> Trajectory:
+    nodes.setflags(write=False)
+    return Trajectory(nodes, sum_cost(u, v, nodes), method)
