@@ -151,7 +151,7 @@ def shared_samples(
     x0        : (M, d) drawn as means[own] + sqrt(tau2) ζ, ζ standard normal
     noise     : (M, d) standard normal ε, the same for all levels
     own       : (M,) component that each sample was drawn from, of positive weight
-    weights   : (C,) >= 0, on any common scale; components of weight 0 are left out
+    weights   : (C,) >= 0, on any common scale; a component of weight 0 adds exactly 0
     means     : (C, d)
     tau2      : shared variance, 0 for points
     a, sigma  : (T,) levels, a >= 0 and a² tau2 + sigma² > 0; "score" needs a > 0
@@ -164,11 +164,10 @@ def shared_samples(
     level = _levels(a, sigma, tau2)
     centre = means[own]
     p = x0 - centre
-    present = weights > 0
-    y, share = means[present], weights[present] / weights.max()
+    share = weights / weights.max()
     sums = np.zeros((len(x0), len(a), _columns(estimator, x0.shape[1])))
-    for some in _blocks(len(y), max(1, _CACHED // (x0.shape[1] + 2))):
-        apart = y[some] - centre[:, None, :]
+    for some in _blocks(len(means), max(1, _CACHED // (x0.shape[1] + 2))):
+        apart = means[some] - centre[:, None, :]
         along = apart @ np.stack([p, noise], axis=-1)
         squared = np.einsum("mcd,mcd->mc", apart, apart)
         products = np.stack([0.5 * squared - along[..., 0], along[..., 1]], axis=1)
