@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Estimate", "effective_count"]
+__all__ = ["Estimate"]
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,3 @@ class Estimate:
     error: NDArray[np.float64]
     method: str
     effective_count: NDArray[np.float64]
-
-
-def effective_count(total: NDArray[np.float64], squares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(Σf)²/Σf² of non-negative contributions f: 1 if one sample is everything, M if all are equal.
-
-    0 where every contribution is zero: no sample saw the event at all.
-    """
-    return np.divide(total * total, squares, out=np.zeros_like(squares), where=squares > 0)
