@@ -115,7 +115,7 @@ def _ve_sigma(t: Array, sigma_min: float, sigma_max: float) -> Array:
 
 
 def _ve_half_log_snr(t: Array, sigma_min: float, sigma_max: float) -> Array:
-    return -math.log(sigma_min) - t * math.log(sigma_max / sigma_min)
+    return -np.log(_ve_sigma(t, sigma_min, sigma_max))
 
 
 def _ve_inverse(lam: Array, sigma_min: float, sigma_max: float) -> Array:

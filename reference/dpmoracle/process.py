@@ -67,7 +67,7 @@ class Process:
         r"""Variance preserving, :math:`a(t) = \cos y(t) / \cos y(0)` [nichol2021, eq. (17)].
 
         :math:`y(t) = \frac\pi2 \frac{t + s}{1 + s}`. The default t_max stops short of 1, where the signal
-        vanishes, as DPM-Solver does [lu2022, appendix D.4]; t_max = 1 is allowed.
+        vanishes, as in the code of DPM-Solver [lu2022]; t_max = 1 is allowed.
         """
         return cls("vp_cosine", (s, t_max))
 
