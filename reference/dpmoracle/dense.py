@@ -79,7 +79,7 @@ def dense_layers(F: Array, num_edges: int) -> tuple[Array, Steps]:
         sums = into + reached
         best = sums.argmin(axis=1)  # argmin takes the first, which is the smallest predecessor
         reached = sums[rows, best]
-        predecessors[k] = np.where(np.isfinite(reached), best, -1)
+        predecessors[k] = np.where(reached < np.inf, best, -1)
         costs[k] = reached[-1]
     return costs, predecessors
 

@@ -29,8 +29,9 @@ Steps = NDArray[np.int64]
 def even_grid(N: int, K: int) -> Steps:
     """K nodes from 1 to N: 1 + (N-1) k/(K-1) rounded, halves to even."""
     last, nodes = _sizes("even_grid", N, K)
-    # the quotient of two integers below 2^26 is rounded to a half only where it is one
-    return 1 + np.rint(((last - 1) * np.arange(nodes)) / (nodes - 1)).astype(np.int64)
+    # one division of integers: a quotient below 2^26 is rounded to a half only where it is one
+    grid: Steps = np.rint((nodes - 1 + (last - 1) * np.arange(nodes)) / (nodes - 1)).astype(np.int64)
+    return grid
 
 
 def quadratic_grid(N: int, K: int) -> Steps:
@@ -65,7 +66,8 @@ def published_even_grid(N: int, K: int) -> Steps:
     last, nodes = _sizes("published_even_grid", N, K)
     strides = np.full(nodes, (last - 1) / (nodes - 1))
     strides[0] = 1.0
-    return np.rint(np.cumsum(strides)).astype(np.int64)
+    grid: Steps = np.rint(np.cumsum(strides)).astype(np.int64)
+    return grid
 
 
 def published_power_grid(N: int, K: int, power: float) -> Steps:
@@ -125,7 +127,8 @@ def diffusers_grid(N: int, K: int, spacing: str, steps_offset: int = 0) -> Steps
             )
         return grid
     if spacing == "trailing":
-        return np.rint(last - np.arange(nodes)[::-1] * (last / nodes)).astype(np.int64)
+        trailing: Steps = np.rint(np.arange(last, 0, -(last / nodes))[:nodes][::-1]).astype(np.int64)
+        return trailing
     raise InvalidParameterError(
         f"diffusers_grid: spacing must be 'linspace', 'leading' or 'trailing'; got {spacing!r}"
     )

@@ -177,4 +177,4 @@ def mmse_integral(snr: ArrayLike, mmse: ArrayLike) -> Estimate:
     with np.errstate(divide="ignore"):
         lower = -np.log1p(-v[1:-1] * step)
     value, error = 0.5 * (upper + lower).sum(), 0.5 * np.abs(upper - lower).sum()
-    return Estimate(np.asarray(value), np.asarray(error), "bracket", np.asarray(np.inf))
+    return Estimate(np.asarray(value), np.asarray(error), "quadrature", np.asarray(np.inf))
