@@ -150,7 +150,7 @@ def shared_samples(
 
     x0        : (M, d) drawn as means[own] + sqrt(tau2) ζ, ζ standard normal
     noise     : (M, d) standard normal ε, the same for all levels
-    own       : (M,) component that each sample was drawn from, of positive weight
+    own       : (M,) component that each sample was drawn from; its weight is > 1e-280 of the largest
     weights   : (C,) >= 0, on any common scale; a component of weight 0 adds exactly 0
     means     : (C, d)
     tau2      : shared variance, 0 for points
