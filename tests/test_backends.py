@@ -8,7 +8,6 @@ import types
 
 import numpy as np
 import pytest
-from trajectory_cases import linear_snr, product_mmse
 
 from dpmoracle import InvalidParameterError, MissingExtraError
 from dpmoracle.backends import pick
@@ -16,6 +15,7 @@ from dpmoracle.dense import dense_layers
 from dpmoracle.hull import hull_layers, lagrange_pass
 from dpmoracle.li_chao import li_chao_layers
 from dpmoracle.trajectory import optimal_trajectories, optimal_trajectory, shortest_paths
+from trajectory_cases import linear_snr, product_mmse
 
 
 def plain():
@@ -73,7 +73,7 @@ def test_missing_library_names_the_extra(backend, extra):
 
 @pytest.mark.usefixtures("kernels")
 def test_backend_without_that_kernel():
-    with pytest.raises(InvalidParameterError, match="no numba kernel of this name.*'auto' or 'numpy'"):
+    with pytest.raises(InvalidParameterError, match=r"no numba kernel of this name.*'auto' or 'numpy'"):
         pick("plain", "numba", plain)
 
 

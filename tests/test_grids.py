@@ -104,9 +104,8 @@ def test_ddim_quadratic_grid(size):
     exact = [1 + int(Fraction(8 * N, 10) * Fraction(k, K - 1) ** 2) for k in range(K)]
     try:
         grid = ddim_quadratic_grid(N, K)
-    except InvalidParameterError as error:
-        assert "repeats" in str(error)
-        assert np.diff(exact).min() <= 1
+    except InvalidParameterError:
+        assert np.diff(exact).min() <= 1  # an integer's rounded square root may fall on its neighbour
         return
     gap = np.array(exact) - grid  # 1 where an exact integer has a rounded square root below it
     assert ((gap == 0) | (gap == 1)).all()
@@ -116,9 +115,7 @@ def test_ddim_quadratic_grid(size):
 def test_ddim_quadratic_grid_repeats_timesteps_from_30_of_1000():
     assert ddim_quadratic_grid(1000, 29).size == 29
     for K in (30, 50, 100):
-        with pytest.raises(
-            InvalidParameterError, match="repeats . timesteps.*Use quadratic_grid|repeats .. timesteps"
-        ):
+        with pytest.raises(InvalidParameterError, match=r"repeats \d+ timesteps"):
             ddim_quadratic_grid(1000, K)
 
 

@@ -36,11 +36,14 @@ def two_point_mmse(u):
     """
     values = []
     for x in u[1:]:
+        if x == 0:
+            values.append(1.0)
+            continue
         width = np.sqrt(x)
         h = min(0.1, width / 6)
         y = np.arange(-min(45.0, 40 * width + x), min(45.0, 40 * width + x), h)
-        density = np.exp(-((y - x) ** 2) / (2 * x)) / (width * np.sqrt(2 * np.pi)) if x > 0 else 0 * y
-        values.append(h * np.sum(density / np.cosh(y) ** 2) if x > 0 else 1.0)
+        density = np.exp(-((y - x) ** 2) / (2 * x)) / (width * np.sqrt(2 * np.pi))
+        values.append(h * np.sum(density / np.cosh(y) ** 2))
     return with_zero(np.array(values), 0.0)
 
 

@@ -34,11 +34,12 @@ class MongeCertificate:
 
 
 def monge_certificate(snr: ArrayLike, mmse: ArrayLike, rtol: float = 1e-10) -> MongeCertificate:
-    r"""The cost J is Monge exactly when g(t) = 1/V_t - u_t does not increase over t = 2..N.
+    r"""The cost J, with the empty step J(t, t) = 0, is Monge exactly when g(t) = 1/V_t - u_t does not increase.
 
-    For the exact V of any distribution it holds, because dV/du = -E Tr(Cov^2)/d <= -V^2 (Cauchy-Schwarz and
-    Jensen; the single-crossing property of the MMSE [guo2011]). Rounding alone breaks the strict test, so a
-    rise up to rtol * max(|g|, u_t) is let pass; the default is a hundred times the rounding of an exact V.
+    The range is t = 2..N: no step ends at 1. For the exact V of any distribution it holds, because
+    dV/du = -E Tr(Cov^2)/d <= -V^2 (Cauchy-Schwarz and Jensen; the single-crossing property of the MMSE [guo2011]).
+    Rounding alone breaks the strict test, so a rise up to rtol * max(|g|, u_t) is let pass; the default is a
+    hundred times the rounding of an exact V.
 
     snr, mmse : (N+1,) u_t decreasing and V_t >= 0, which may exceed 1/u; entries 0 ignored
     """

@@ -43,7 +43,13 @@ def as_curve(who: str, snr: ArrayLike, mmse: ArrayLike, bounded: bool = False) -
             f"the entries 0 ignored; got shapes {u.shape} and {v.shape}"
         )
     u[0], v[0] = np.inf, 0.0
-    _refuse_nonfinite(who, "snr", u[1:], "Compute it from a schedule with alpha_bar < 1 at every t >= 1")
+    _refuse_nonfinite(
+        who,
+        "snr",
+        u[1:],
+        "only snr[0], clean data, may be: compute it from a schedule with alpha_bar < 1 at every t >= 1, and "
+        "reverse the arrays if they run from noise to data",
+    )
     _refuse_nonfinite(
         who,
         "mmse",
