@@ -28,6 +28,7 @@ _EXPORTS = {
         "optimal_mean",
         "optimal_variance",
         "optimal_variance_from_mmse",
+        "reverse_coefficient",
         "variance_bounds",
     ],
     "trajectory": [

@@ -220,7 +220,7 @@ CLAIMS = (
     holds(
         id="notes.1.ddim",
         source="notes after eq. (1); song2021ddim",
-        statement=r"\lambda^2=0:\ x_s=\sqrt{\bar\alpha_s}x_0+\sqrt{\bar\beta_s}\,\varepsilon,\ \varepsilon\text{ of }x_t",
+        statement=r"\lambda^2=0:\ x_s=\sqrt{\bar\alpha_s}x_0+\sqrt{\bar\beta_s}\,\varepsilon(x_t,x_0)",
         road="the pair (x_0, ε) that x_t was made of",
         tolerance=1e-10,
         formula=lambda2_ddim,
