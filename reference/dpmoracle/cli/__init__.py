@@ -1,0 +1,30 @@
+"""The command `dpmoracle`: from the first instruction on, Ctrl-C ends it with one line.
+
+This module loads nothing heavy: until main() runs, an interrupt is Python's to report.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from ..errors import MissingExtraError, require
+from . import interrupts
+
+__all__ = ["main"]
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run one command line (sys.argv by default) and return its exit code.
+
+    0 all as expected, 1 not all, 2 wrong use, 130 Ctrl-C.
+    """
+    with interrupts.end_at_once():
+        try:
+            require("typer", "cli", "dpmoracle")
+            from .app import run
+
+            return run(args)
+        except MissingExtraError as error:
+            print(error, file=sys.stderr)
+            return 2

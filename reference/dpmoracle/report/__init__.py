@@ -1,0 +1,3 @@
+"""Results rendered: text for a terminal, JSON for machines. Nothing is computed here."""
+
+from __future__ import annotations
