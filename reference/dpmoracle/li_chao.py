@@ -50,7 +50,10 @@ def li_chao_layers(snr: Array, mmse: Array, num_edges: int) -> tuple[Array, Step
 
 
 def _insert(tree: list[int], order: list[int], s: int, slopes: Floats, u: Floats, v: Floats) -> None:
-    """Keep at each node the line that is lowest in the middle; the other goes on to where it may be."""
+    """Keep at each node the line that is lowest in the middle; the other goes on to where it may be.
+
+    That side is told by the slopes: values at the ends of the interval are ties up to rounding where V = 1/u.
+    """
     low, high = 0, len(order) - 1
     while True:
         middle = (low + high) // 2
@@ -61,13 +64,10 @@ def _insert(tree: list[int], order: list[int], s: int, slopes: Floats, u: Floats
         t = order[middle]
         if _value(s, t, slopes, u, v) < _value(held, t, slopes, u, v):
             tree[middle], s, held = s, held, s
-        if low == high:
-            return
-        left, right = order[low], order[high]
-        if low < middle and _value(s, left, slopes, u, v) < _value(held, left, slopes, u, v):
-            high = middle - 1
-        elif middle < high and _value(s, right, slopes, u, v) < _value(held, right, slopes, u, v):
+        if slopes[s] < slopes[tree[middle]] and middle < high:
             low = middle + 1
+        elif slopes[s] > slopes[tree[middle]] and low < middle:
+            high = middle - 1
         else:
             return
 
