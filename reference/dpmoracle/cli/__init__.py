@@ -21,7 +21,8 @@ def main(args: Sequence[str] | None = None) -> int:
     """
     with interrupts.end_at_once():
         try:
-            require("typer", "cli", "dpmoracle")
+            for module in ("typer", "rich"):
+                require(module, "cli", "dpmoracle")
             from .app import run
 
             return run(args)

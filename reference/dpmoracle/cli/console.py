@@ -86,7 +86,7 @@ def show(parts: Iterable[RenderableType], on: Console) -> None:
     for part in parts:
         on.print(part)
     text = cast(io.StringIO, on.file).getvalue()
-    emit("".join(line.rstrip() + "\n" for line in text.splitlines()))
+    emit("\n".join(line.rstrip() for line in text.split("\n")))
 
 
 def emit(text: str) -> None:
