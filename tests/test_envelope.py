@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,6 +9,7 @@ from hypothesis import strategies as st
 
 from dpmoracle import hull as hull_module
 from dpmoracle import li_chao as li_chao_module
+from dpmoracle import multiplier as multiplier_module
 from dpmoracle.dense import backtrack, shortest_paths
 from dpmoracle.hull import hull_layers, lagrange_pass
 from dpmoracle.li_chao import li_chao_layers
@@ -24,6 +23,7 @@ from trajectory_cases import (
     linear_snr,
     noisy_curves,
     product_mmse,
+    rebuilt,
     schedules,
     two_point_mmse,
 )
@@ -185,6 +185,74 @@ def test_few_passes_settle_one_K(precisions):
     assert passes[1] == passes[999] == 0
 
 
+def splices(splice_it, few, many):
+    """Every number of edges between the two: a trajectory of that many, from 1 to N."""
+    try:
+        for n in range(few.size, many.size - 1):
+            nodes = splice_it(few, many, n)
+            if nodes.size != n + 1 or nodes[0] != 1 or nodes[-1] != few[-1] or not (np.diff(nodes) > 0).all():
+                return False
+    except (IndexError, ValueError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("few[1:] >= tails", "few[1:] <= tails"),
+        ("many[1 + shift :]", "many[shift:]"),
+        ("many[: i + shift + 1]", "many[: i + shift]"),
+        ("few[i + 1 :]", "few[i:]"),
+        ("shift = num_edges - (few.size - 1)", "shift = num_edges - few.size"),
+    ],
+)
+def test_mutants_of_the_splice_are_caught(old, new):
+    pairs = [
+        (np.array(few), np.array(many))
+        for few, many in (
+            ([1, 9], [1, 2, 3, 9]),
+            ([1, 9], [1, 7, 8, 9]),
+            ([1, 2, 9], [1, 3, 4, 5, 6, 9]),
+            ([1, 8, 9], [1, 2, 3, 4, 9]),
+            ([1, 3, 5, 9], [1, 2, 3, 4, 5, 6, 9]),
+        )
+    ]
+    assert all(splices(splice, *pair) for pair in pairs)
+    broken = rebuilt(multiplier_module, "splice", old, new)
+    assert not all(splices(broken, *pair) for pair in pairs)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("if k == num_edges:", "if k >= num_edges:"),
+        ("return path if cost - bound <=", "return path if bound - cost <="),
+        ("cost_few + slope * (k_few - k) - cost", "cost - cost_few - slope * (k_few - k)"),
+    ],
+)
+def test_mutants_of_the_multiplier_are_caught(old, new):
+    """Wrong, or given up where the certificate holds."""
+    u = linear_snr(20)
+    curves = [(u, product_mmse(u, [1.0])), *cases()]  # a Gaussian is one linear piece, closed by splicing
+
+    def right(solve):
+        for u, v in curves:
+            best, holds = best_costs(u, v), monge_certificate(u, v).holds
+            for n in range(1, u.size - 1):
+                nodes, _ = solve(u, v, n, lagrange_pass)
+                if nodes is None and holds:
+                    return False
+                if nodes is None:
+                    continue
+                if nodes.size != n + 1 or path_cost(u, v, nodes) > best[n] + TOL * max(1, best[n]):
+                    return False
+        return True
+
+    assert right(multiplier_path)
+    assert not right(rebuilt(multiplier_module, "multiplier_path", old, new))
+
+
 @given(st.integers(2, 14), st.integers(0, 2**32 - 1))
 def test_splice_exchanges_tails(N, seed):
     """Of any two paths, and never at a loss where the cost is Monge."""
@@ -213,15 +281,6 @@ def test_splice_exchanges_tails(N, seed):
             assert path_cost(u, v, there) + path_cost(u, v, other) <= before + 1e-12
 
 
-def rebuilt(module, function, old, new):
-    """A program of `module` whose source is changed in one place."""
-    source = inspect.getsource(module)
-    assert source.count(old) >= 1, old
-    space = {"__name__": "mutant"}
-    exec(compile(source.replace(old, new), "mutant", "exec"), space)
-    return space[function]
-
-
 def cases():
     rng = np.random.default_rng(5)
     for i in range(40):
@@ -229,7 +288,8 @@ def cases():
         u = np.concatenate([[np.inf], np.exp(np.sort(rng.uniform(-5, 7, N))[::-1])])
         v = product_mmse(u, np.exp(rng.uniform(-4, 8, 3)))
         if i % 2:
-            v[1:] = np.minimum(v[1:] * np.exp(rng.standard_normal(N)), 1 / u[1:])
+            # mild noise leaves C(k) falling but not convex, strong noise not even falling
+            v[1:] = np.minimum(v[1:] * np.exp((1.0, 0.1)[i % 4 // 2] * rng.standard_normal(N)), 1 / u[1:])
         yield u, v
 
 
@@ -259,6 +319,32 @@ def survives(layers):
         return all(agree(layers, u, v) for u, v in cases())
     except (IndexError, ValueError, OverflowError, FloatingPointError, RuntimeWarning):
         return False
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("slope * (k - num_edges)", "slope * (num_edges - k)"),
+        ("bound = cost + slope", "bound = 2 * cost + slope"),
+        ("return path if cost - bound <= GAP * max(1.0, cost) else None", "return path"),
+    ],
+)
+def test_a_spliced_path_above_the_bound_is_not_returned(old, new):
+    """With sweeps that find nothing, what is spliced from the ends must lie on their chord."""
+
+    def kept(solve):
+        for u, v in cases():
+            N = u.size - 1
+            low, high = path_cost(u, v, np.arange(1, N + 1)), path_cost(u, v, [1, N])
+            for n in range(2, N - 1):
+                nodes, _ = solve(u, v, n, lambda u, v, penalty: np.array([1, u.size - 1]))
+                chord = high - max(high - low, 0) * (n - 1) / (N - 2)
+                if nodes is not None and path_cost(u, v, nodes) > chord + 1e-12:
+                    return False
+        return True
+
+    assert kept(multiplier_path)
+    assert not kept(rebuilt(multiplier_module, "multiplier_path", old, new))
 
 
 def slopes_increase(push):

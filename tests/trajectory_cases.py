@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 from hypothesis import strategies as st
 
@@ -141,3 +143,12 @@ def counted(values):
     out = np.empty(len(values), dtype=object)
     out[:] = [Counted(x) for x in values]
     return out
+
+
+def rebuilt(module, function, old, new):
+    """A program of `module` whose source is changed in one place."""
+    source = inspect.getsource(module)
+    assert source.count(old) >= 1, old
+    space = {"__name__": module.__name__, "__package__": "dpmoracle"}
+    exec(compile(source.replace(old, new), "mutant", "exec"), space)
+    return space[function]

@@ -98,7 +98,7 @@ def published_dp_trajectory(snr: ArrayLike, mmse: ArrayLike, K: int) -> Steps:
     if kept < 1 or not (2 <= planned <= kept or planned == kept == 1):
         raise InvalidParameterError(
             f"{who}: the published code has no trajectory here: mmse < 0 first at timestep "
-            f"{poor[0] if poor.size else last}, which discards {dropped} of N = {last} timesteps and leaves "
+            f"{poor[0]}, which discards {dropped} of N = {last} timesteps and leaves "
             f"{planned} of K = {nodes} nodes for the program on 1..{kept}. Estimate again with more samples"
         )
     head = _dense_path(u[: kept + 1], raw[: kept + 1], planned)

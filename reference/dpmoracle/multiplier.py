@@ -59,7 +59,7 @@ def multiplier_path(
         if on_chord:
             below = cost_few + slope * (k_few - k) - cost
             if not inside or below <= GAP * max(1.0, cost):
-                bound = min(cost + slope * (k - num_edges), cost_few + slope * (k_few - num_edges))
+                bound = cost + slope * (k - num_edges)
                 return _closed(u, v, splice(few, many, num_edges), bound), sweeps
         if inside and k < num_edges:
             few, cost_few = found, cost
