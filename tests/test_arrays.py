@@ -264,6 +264,8 @@ def test_jax_in_jax_out(dtype: str) -> None:
 def test_jax_float64_under_x64_and_integers_without_it() -> None:
     jax = pytest.importorskip("jax")
     assert Probe().score(jax.numpy.asarray([[1, 2]])).dtype == np.float32  # the widest JAX has without x64
+    with pytest.raises(InvalidParameterError, match=r"reaches 1e\+39 and float32 ends"):
+        Probe().steep(jax.numpy.asarray([10**9]))
     with jax.enable_x64(True):
         x = jax.numpy.asarray(X / 3)
         out = Probe().score(x)
@@ -327,6 +329,33 @@ def test_cupy_goes_through_the_host_and_back_to_its_device(cupy: Any, dtype: Any
     assert out.device.number == 3
     assert FakeDevice.current == 0
     assert out.host.dtype == dtype
+    np.testing.assert_array_equal(out.host, -X)
+    np.testing.assert_array_equal(probe.seen[1], [[5], [6]])
+
+
+def test_torch_on_a_gpu_goes_through_the_host_and_back_to_its_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Tensor:
+        def __init__(self, host: Any, device: str) -> None:
+            self.host, self.device, self.dtype, self.requires_grad = host, device, host.dtype, False
+
+        def is_floating_point(self) -> bool:
+            return self.host.dtype.kind == "f"
+
+        def numpy(self, *, force: bool = False) -> Any:
+            if not force:
+                raise TypeError("can't convert cuda:1 device type tensor to numpy")
+            return self.host
+
+        def to(self, device: str) -> Tensor:
+            return Tensor(self.host, device)
+
+    module: Any = types.ModuleType("torch")
+    module.Tensor, module.from_numpy = Tensor, lambda host: Tensor(host, "cpu")
+    module.float16, module.float32, module.float64 = map(np.dtype, ("f2", "f4", "f8"))
+    monkeypatch.setitem(sys.modules, "torch", module)
+    probe = Probe()
+    out = probe.score(Tensor(X.astype(np.float32), "cuda:1"), Tensor(np.array([[5], [6]]), "cuda:1"))
+    assert (type(out), out.device, out.dtype) == (Tensor, "cuda:1", np.float32)
     np.testing.assert_array_equal(out.host, -X)
     np.testing.assert_array_equal(probe.seen[1], [[5], [6]])
 

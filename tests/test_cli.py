@@ -420,6 +420,15 @@ def test_a_second_ctrl_c_ends_what_swallowed_the_first() -> None:
     assert (process.returncode, err) == (130, b"dpmoracle: interrupted\n")
 
 
+def test_after_an_interrupt_the_end_of_python_ignores_more() -> None:
+    code = (
+        "import os, signal, dpmoracle.claims; from dpmoracle.cli import main;"
+        "dpmoracle.claims.validate = lambda **_: os.kill(os.getpid(), signal.SIGINT);"
+        "print(main(['validate']), signal.getsignal(signal.SIGINT) is signal.SIG_IGN)"
+    )
+    assert run([sys.executable, "-c", code]).stdout == "130 True\n"
+
+
 def test_an_ignored_sigint_stays_ignored() -> None:
     code = (
         "import signal, os; signal.signal(signal.SIGINT, signal.SIG_IGN);"

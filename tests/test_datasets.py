@@ -97,6 +97,7 @@ REPR = "\n".join(",".join(map(repr, row)) for row in X.tolist())
         "a,b,c\n" + REPR,
         '"a, with comma","b",c\n' + REPR,
         "\ufeffa,b,c\n" + REPR,
+        "\ufeff" + REPR,
         "# made by hand\n\na,b,c\n" + REPR,
         "# a,b,c\n" + REPR,
         REPR.replace("\n", "\n\n") + "\n\n  \n",
@@ -120,6 +121,8 @@ def test_csv_of_one_column_and_of_integers(tmp_path: Path) -> None:
     np.testing.assert_array_equal(load_points(write(tmp_path, "x.csv", "1\n2\n3\n")), [[1], [2], [3]])
     np.testing.assert_array_equal(load_points(write(tmp_path, "y.csv", "height\n0\n0.5\n")), [[0], [0.5]])
     np.testing.assert_array_equal(load_points(write(tmp_path, "z.csv", "0,1\n1,0\n")), [[0, 1], [1, 0]])
+    mixed = load_points(write(tmp_path, "m.csv", "0,1\n0.5,0.25\n1,0.5\n"))
+    np.testing.assert_array_equal(mixed, [[0, 1], [0.5, 0.25], [1, 0.5]])
 
 
 @pytest.mark.parametrize(
