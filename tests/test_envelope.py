@@ -291,6 +291,8 @@ def cases():
             # mild noise leaves C(k) falling but not convex, strong noise not even falling
             v[1:] = np.minimum(v[1:] * np.exp((1.0, 0.1)[i % 4 // 2] * rng.standard_normal(N)), 1 / u[1:])
         yield u, v
+    u = np.array([np.inf, 9.0, 7.0, 3.0, 1.0, 0.5])
+    yield u, np.array([0.0, 1e-90, 1e-70, 1e-50, 1e-30, 0.6])  # slopes that round to one
 
 
 MUTANTS = [
@@ -309,6 +311,7 @@ MUTANTS = [
     (li_chao_module, None, "if slopes[s] < slopes[tree[middle]]", "if slopes[s] > slopes[tree[middle]]"),
     (li_chao_module, None, "1.0 / v[t] - u[t]", "1.0 / v[t] + u[t]"),
     (li_chao_module, None, "if position == middle:", "if held:"),
+    (li_chao_module, None, "slopes, u, v), -s) <", "slopes, u, v), s) <"),
     (li_chao_module, None, "if reached[t - 1] < inf:", "if t > k + 1:"),
 ]
 

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpmoracle import InvalidParameterError
+from dpmoracle import InvalidParameterError, estimated
 from dpmoracle.estimated import clip_mmse, mmse_bounds, published_dp_trajectory
 from dpmoracle.step_cost import path_cost, trajectory_cost
 from dpmoracle.trajectory import optimal_trajectory
-from trajectory_cases import exact_curves, linear_snr, mixture_mmse, product_mmse, two_point_mmse
+from trajectory_cases import exact_curves, linear_snr, mixture_mmse, product_mmse, rebuilt, two_point_mmse
 
 
 @given(exact_curves())
@@ -132,6 +132,56 @@ def test_published_heuristic_by_its_definition(N, i, first, seed):
     if inside >= 2:
         head = path_cost(u, np.where(v < 0, 0, v), path[path <= kept], partial=True)
         assert head == pytest.approx(best_of_every_path(u, v, kept, inside), abs=1e-12)
+
+
+def splits_as_published(trajectory):
+    """Node counts worked out by hand from the definition: N = 100, first poor V at 91, so B = 20 and N_1 = 80."""
+    u = linear_snr(100)
+    v = product_mmse(u, [0.1, 10.0])
+    v[[91, 95]] = -1e-9
+    for K, inside in ((10, 9), (25, 21), (50, 42)):  # ceil((1 - 0.16) K)
+        path = trajectory(u, v, K)
+        if int((path <= 80).sum()) != inside or not {80, 100} <= set(path.tolist()):
+            return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("dropped = 2 * (last", "dropped = 1 * (last"),
+        ("poor[0]) + 1)", "poor[0]))"),
+        ("poor[0]) + 1)", "poor[-1]) + 1)"),
+        ("1.0 - 0.8 *", "1.0 - 1.0 *"),
+        ("ceil(", "int("),
+    ],
+)
+def test_mutants_of_the_published_heuristic_are_caught(old, new):
+    assert splits_as_published(published_dp_trajectory)
+    assert not splits_as_published(rebuilt(estimated, "published_dp_trajectory", old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("1.0 / u, largest", "u, largest"),
+        ("(0.5 * (b - a)) ** 2", "(b - a) ** 2"),
+        ("(0.5 * (b - a)) ** 2", "0.5 * (b - a)"),
+        ("np.minimum(", "np.maximum("),
+    ],
+)
+def test_mutants_of_the_bounds_are_caught(old, new):
+    """Two points at the ends of the range have V between half the bound and the bound where u < 1/2."""
+    u = linear_snr(40, 1e-4, 0.3)
+    v = 1.5**2 * two_point_mmse(np.r_[np.inf, 1.5**2 * u[1:]])  # points at -1.5 and 1.5
+
+    def right(bounds):
+        high = bounds(u, (-1.5, 1.5))[1]
+        noisy = u[1:] < 0.2
+        return bool((v <= high * (1 + 1e-12)).all() and (v[1:][noisy] > 0.5 * high[1:][noisy]).all())
+
+    assert right(mmse_bounds)
+    assert not right(rebuilt(estimated, "mmse_bounds", old, new))
 
 
 def test_without_poor_estimates_it_is_the_dense_program():

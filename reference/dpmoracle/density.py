@@ -85,7 +85,7 @@ def quantile_nodes(weight: Array, num_nodes: int) -> Steps:
     share = np.concatenate([[0.0], np.cumsum(weight)])
     targets = share[-1] * np.arange(num_nodes) / (num_nodes - 1)
     positions = np.interp(targets, share, np.arange(share.size, dtype=float))
-    positions[0] = 0.0  # where the weight is 0 at first, interp gives the end of that stretch
+    positions[[0, -1]] = 0.0, share.size - 1.0  # where the weight ends in zeros, interp may stop short
     return distinct(1 + positions, share.size)
 
 

@@ -62,7 +62,8 @@ def _insert(tree: list[int], order: list[int], s: int, slopes: Floats, u: Floats
             tree[middle] = s
             return
         t = order[middle]
-        if _value(s, t, slopes, u, v) < _value(held, t, slopes, u, v):
+        # of lines with one slope the later is the lower, even where their values round to a tie
+        if (_value(s, t, slopes, u, v), -s) < (_value(held, t, slopes, u, v), -held):
             tree[middle], s, held = s, held, s
         if slopes[s] < slopes[tree[middle]] and middle < high:
             low = middle + 1
