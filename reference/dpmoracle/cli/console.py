@@ -36,10 +36,11 @@ def command(app: typer.Typer, name: str) -> Callable[[Callable[P, int]], Callabl
         @functools.wraps(function)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> int:
             with Interruptible() as interrupt:
+                advice = ""
                 try:
                     code = function(*args, **kwargs)
-                except KeyboardInterrupt:
-                    code = CODE
+                except KeyboardInterrupt as stop:  # its text says what is kept, and how to go on
+                    code, advice = CODE, f"; {stop}" if str(stop) else ""
                 except Exception as error:
                     if interrupt.received:  # an import that is interrupted may turn up as an ImportError
                         code = CODE
@@ -49,7 +50,7 @@ def command(app: typer.Typer, name: str) -> Callable[[Callable[P, int]], Callabl
                     else:
                         raise
                 if interrupt.received or code == CODE:
-                    _say(name, "interrupted")
+                    _say(name, f"interrupted{advice}")
                     code = CODE
             raise typer.Exit(code)
 
@@ -109,13 +110,16 @@ def progress_bar() -> Iterator[Progress]:
     """A bar on stderr with the time left; it vanishes at the end, and shows only on a terminal."""
     rich: Any = require("rich.progress", "cli", "dpmoracle")
     on: Console = require("rich.console", "cli", "dpmoracle").Console(stderr=True, **_PLAIN)
+    if not on.is_terminal:
+        yield lambda done, total, what: None
+        return
     columns = (
         rich.BarColumn(),
         rich.MofNCompleteColumn(),
         rich.TimeRemainingColumn(),
         rich.TextColumn("{task.description}", markup=False),
     )
-    with rich.Progress(*columns, console=on, transient=True, disable=not on.is_terminal) as bar:
+    with rich.Progress(*columns, console=on, transient=True) as bar:
         task = bar.add_task("", total=None)
 
         def progress(done: int, total: int, what: str) -> None:
