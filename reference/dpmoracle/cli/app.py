@@ -11,7 +11,7 @@ import typer
 
 from .. import __version__
 from ..errors import InvalidParameterError
-from . import validate
+from . import gamma, trajectory, validate
 from .console import command, emit
 
 __all__ = ["app", "run"]
@@ -41,6 +41,8 @@ def dpmoracle(
 
 
 command(app, "validate")(validate.validate)
+command(app, "gamma")(gamma.gamma)
+command(app, "trajectory")(trajectory.trajectory)
 
 
 def run(args: Sequence[str] | None = None) -> int:

@@ -1,0 +1,124 @@
+"""What several commands take: a data set by file or name, and a schedule by name. Loads nothing heavy."""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import InvalidParameterError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ..schedule import Schedule
+
+__all__ = [
+    "BetaEnd",
+    "BetaStart",
+    "Data",
+    "Key",
+    "ScheduleName",
+    "ScheduleOption",
+    "Seed",
+    "Steps",
+    "load",
+    "make_schedule",
+    "refuse_overwriting",
+    "step_ranges",
+]
+
+
+class ScheduleName(StrEnum):
+    linear = "linear"
+    scaled_linear = "scaled_linear"
+    cosine = "cosine"
+    sigmoid = "sigmoid"
+
+
+Data = Annotated[
+    str,
+    typer.Argument(metavar="DATA", help="Points: .npy, .npz or .csv, one per row; or the word digits."),
+]
+Key = Annotated[str | None, typer.Option("--key", metavar="NAME", help="Which array of an .npz file.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same numbers.")]
+ScheduleOption = Annotated[
+    ScheduleName | None, typer.Option("--schedule", help="How the betas run; linear if not given.")
+]
+Steps = Annotated[
+    int | None,
+    typer.Option("--steps", min=2, metavar="N", help="Timesteps of the schedule; 1000 if not given."),
+]
+BetaStart = Annotated[
+    float | None,
+    typer.Option("--beta-start", help="First beta; 0.0001 if not given, scaled_linear 0.00085."),
+]
+BetaEnd = Annotated[
+    float | None,
+    typer.Option("--beta-end", help="Last beta; 0.02 if not given, scaled_linear 0.012."),
+]
+
+
+def load(data: str, key: str | None) -> NDArray[np.float64]:
+    """(C, d) points of a file, or the digits."""
+    from .. import datasets
+
+    if data != "digits":
+        return datasets.load_points(data, key)
+    if key is not None:
+        raise InvalidParameterError(f"--key {key} names an array of an .npz file; DATA is the word digits")
+    return datasets.digits()
+
+
+def make_schedule(
+    name: ScheduleName | None, steps: int | None, beta_start: float | None, beta_end: float | None
+) -> Schedule:
+    """The schedule of the options; None is the default of each."""
+    from ..schedule import Schedule
+
+    name = name or ScheduleName.linear
+    ends = {"beta_start": beta_start, "beta_end": beta_end}
+    given = {option: value for option, value in ends.items() if value is not None}
+    if name is ScheduleName.cosine and given:
+        raise InvalidParameterError("--beta-start and --beta-end do not apply to --schedule cosine")
+    make = {
+        "linear": Schedule.linear,
+        "scaled_linear": Schedule.scaled_linear,
+        "cosine": Schedule.cosine,
+        "sigmoid": Schedule.sigmoid,
+    }[name.value]
+    made: Schedule = make(1000 if steps is None else steps, **given)
+    return made
+
+
+def refuse_overwriting(output: Path, option: str, *inputs: str | Path | None) -> None:
+    """Refuse an output that is one of the inputs, also by another name of the same file."""
+    for source in inputs:
+        if source is not None and _same(output, source):
+            raise InvalidParameterError(
+                f"{option} must be another file than {str(source)!r}, which it would replace"
+            )
+
+
+def _same(one: str | Path, other: str | Path) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:  # one of them does not exist yet
+        return os.path.abspath(one) == os.path.abspath(other)
+
+
+def step_ranges(steps: NDArray[np.int64], limit: int = 4) -> str:
+    """'1..85, 90 and 12 more'."""
+    runs: list[list[int]] = []
+    for t in steps.tolist():
+        if runs and t == runs[-1][1] + 1:
+            runs[-1][1] = t
+        else:
+            runs.append([t, t])
+    shown = ", ".join(str(a) if a == b else f"{a}..{b}" for a, b in runs[:limit])
+    rest = sum(b - a + 1 for a, b in runs[limit:])
+    return f"{shown} and {rest} more" if rest else shown

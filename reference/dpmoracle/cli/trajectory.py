@@ -1,0 +1,128 @@
+"""dpmoracle trajectory: the optimal timesteps from an estimate of V, and what they cost in nats."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from . import inputs
+from .console import show, stdout_console
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from ..plan import Plan
+
+__all__ = ["trajectory"]
+
+
+def trajectory(
+    file: Annotated[Path, typer.Argument(metavar="GAMMA.npz", help="What `dpmoracle gamma` wrote.")],
+    nodes: Annotated[
+        list[int],
+        typer.Option(
+            "-K", "--nodes", metavar="K", help="Network evaluations, in 2..N; give it more than once."
+        ),
+    ],
+    json: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the trajectories as JSON too.")
+    ] = None,
+    clip: Annotated[
+        bool,
+        typer.Option(
+            "--clip", help="Move an impossible V into the bounds of Theorem 2 (else it is refused)."
+        ),
+    ] = False,
+) -> int:
+    """The optimal timesteps for K network evaluations, beside the even grid.
+
+    Optimal is what minimises the KL divergence from the noising chain to the
+    sampler's with optimal variances (eq. (10) of the notes). The excess is
+    what a trajectory costs more than any can avoid: (d/2) (sum of J minus the
+    integral of V over the SNR), in nats. It counts the nodes 1..N: the last
+    step, from timestep 1 to the data, is not in it.
+
+    Keys of the JSON: format, version, program, gamma_file; data (name, shape,
+    sha256); schedule (name, N, sha256 of alpha_bar); certificate (holds,
+    margin, violations); mmse_integral (value, error); clipped and poor, lists
+    of timesteps; trajectories, a list, one for each K: K, method, timesteps
+    (increasing, in 1..N), diffusers_timesteps (decreasing, t - 1), cost (sum
+    of J), excess_nats, excess_nats_per_dimension, even (the same of the even
+    grid). Null stands for what is not finite.
+
+    Exit code: 0 done, 2 wrong use, 130 Ctrl-C.
+    """
+    from .. import plan, storage
+    from ..gamma_curve import GammaCurve
+
+    if json is not None:
+        inputs.refuse_overwriting(json, "--json", file)
+        storage.check_writable(json, "--json")
+    found = plan.make_plan(GammaCurve.load(file, "trajectory"), nodes, clip, "trajectory")
+    try:
+        if json is not None:
+            storage.write_text(json, plan.plan_json(found, str(file)), "--json")
+    finally:  # a disk that is full must not cost the table
+        show(_table(found), stdout_console())
+    return 0
+
+
+def _table(found: Plan) -> list[RenderableType]:
+    """Costs of all K, then the timesteps of each."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from ..plan import to_diffusers
+
+    curve, certificate, d = found.curve, found.certificate, found.curve.data.shape[1]
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in ("K", "method", "sum of J", "excess", "per dim", "even: J", "excess", "per dim"):
+        table.add_column(name, justify="left" if name == "method" else "right", no_wrap=True)
+    for K, best in found.best.items():
+        cells = [str(K), best.method]
+        for path in (best, found.even[K]):
+            each = found.excess(path.cost)
+            cells += [f"{path.cost:.5g}", f"{d * each:.4g}", f"{each:.3g}"]
+        table.add_row(*cells)
+    parts: list[RenderableType] = [Text(line) for line in _heading(found)]
+    parts += ["", table, ""]
+    for K, best in found.best.items():
+        parts.append(Text(f"K = {K}: timesteps {', '.join(map(str, best.timesteps.tolist()))}"))
+        parts.append(Text(f"diffusers: set_timesteps(timesteps={to_diffusers(best.timesteps)})"))
+        parts.append("")
+    if certificate.holds:
+        told = "The certificate holds: J is Monge, the fast programs are exact for this V."
+    else:
+        told = (
+            f"The certificate fails at {certificate.where.size} timesteps "
+            f"({inputs.step_ranges(certificate.where)}), so V is not exact: the trajectories are still the best "
+            "for this V, found by a search that does not need it; the error of the integral is no bound."
+        )
+    parts.append(Text(told))
+    if curve.poor.size:
+        parts.append(
+            Text(
+                f"V rests on a few rare samples at {curve.poor.size} timesteps ({inputs.step_ranges(curve.poor)})."
+            )
+        )
+    if found.clipped.size:
+        parts.append(
+            Text(
+                f"V was clipped at {found.clipped.size} timesteps ({inputs.step_ranges(found.clipped)}); where it "
+                "became 0, steps look free and draw the trajectory there. A better estimate is worth more."
+            )
+        )
+    return parts
+
+
+def _heading(found: Plan) -> list[str]:
+    curve, integral = found.curve, found.integral
+    d = curve.data.shape[1]
+    return [
+        f"{curve.data}, {curve.schedule.name}, N = {curve.schedule.N}; V from {curve.num_samples} samples, "
+        f"estimator {curve.estimator}",
+        f"Integral of V over the SNR: {integral.value:.5g} ± {integral.error:.1g} per dimension. Excess in nats, "
+        f"of all {d} dimensions and per dimension (± {0.5 * d * float(integral.error):.1g}, the same for all rows):",
+    ]
