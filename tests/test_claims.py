@@ -64,12 +64,24 @@ def test_progress_counts_every_claim() -> None:
     assert [step[2] for step in seen] == [v.id for v in report]
 
 
-def test_a_formula_without_a_number_is_refuted() -> None:
+@pytest.mark.parametrize(
+    ("formula", "verdict"),
+    [
+        (lambda: 0.5, "holds"),
+        (lambda: 1.5, "refuted"),
+        (lambda: np.inf, "refuted"),
+        (lambda: np.nan, "undecided"),
+        (lambda: 1 // 0, "error"),
+    ],
+)
+def test_verdicts(formula: Callable[..., Any], verdict: str) -> None:
     def check(formula: Callable[..., Any], world: World) -> Measurement:
-        return Measurement(float(formula()), "nan")
+        return Measurement(float(formula()), "seen")
 
-    claim = Claim("x", "test", "x", "none", "holds", 1.0, lambda: float("nan"), check)
-    assert judge(claim, World(points(), "test", 0)).verdict == "refuted"
+    claim = Claim("x", "test", "x", "none", "holds", 1.0, formula, check)
+    found = judge(claim, World(points(), "test", 0))
+    assert found.verdict == verdict
+    assert found.as_expected == (verdict == "holds")
 
 
 ODD = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import time
 from collections.abc import Callable
@@ -24,14 +25,24 @@ def all_claims() -> tuple[Claim, ...]:
 
 
 def judge(claim: Claim, world: World, formula: Callable[..., object] | None = None) -> Verdict:
-    """Check one claim, or the same statement with another formula in its place."""
+    """Check one claim, or the same statement with another formula in its place.
+
+    A check that raises gives the verdict "error" and one that measures nan "undecided": the other claims go on.
+    """
     start = time.perf_counter()
-    seen = claim.check(claim.formula if formula is None else formula, world)
+    try:
+        seen = claim.check(claim.formula if formula is None else formula, world)
+    except Exception as error:
+        seen = Measurement(math.nan, f"the check raised {type(error).__name__}: {error}")
+        verdict = "error"
+    else:
+        verdict = "holds" if seen.error <= claim.tolerance else "refuted"
+        verdict = "undecided" if math.isnan(seen.error) else verdict
     return Verdict(
         id=claim.id,
         source=claim.source,
         statement=claim.statement,
-        verdict="holds" if seen.error <= claim.tolerance else "refuted",
+        verdict=verdict,
         expected=claim.expected,
         measured=seen.error,
         tolerance=claim.tolerance,
