@@ -129,13 +129,12 @@ def read_checkpoint(path: PathLike, job: GammaRun, num_samples: int, who: str) -
                 f"{who}: the checkpoint {shown!r} is of another run: {name} was {theirs} there and is {ours} "
                 "here. Give what it was, or begin another checkpoint"
             )
-    count = arrays["count"].item() if arrays["count"].dtype.kind in "iu" and arrays["count"].ndim == 0 else 0
-    mean, deviation = (np.asarray(arrays[name], dtype=np.float64) for name in _MOMENTS[1:])
+    count, mean, deviation = (arrays[name] for name in _MOMENTS)
     whole = (
-        count > 0
-        and mean.shape == deviation.shape == (job.schedule.N,)
-        and np.isfinite(mean).all()
-        and np.isfinite(deviation).all()
+        (count.ndim, mean.shape, deviation.shape) == (0, (job.schedule.N,), (job.schedule.N,))
+        and (count.dtype.kind, mean.dtype.kind, deviation.dtype.kind) == ("i", "f", "f")
+        and np.isfinite([mean, deviation]).all()
+        and count > 0
         and (deviation >= 0).all()
     )
     if not whole:
@@ -143,14 +142,15 @@ def read_checkpoint(path: PathLike, job: GammaRun, num_samples: int, who: str) -
             f"{who}: {shown!r} must be a whole checkpoint; its count, mean and deviation do not fit together. "
             "Begin again with another --checkpoint"
         )
-    if count > num_samples:
+    held = int(count)
+    if held > num_samples:
         raise InvalidParameterError(
-            f"{who}: --samples must be at least {count}, what the checkpoint {shown!r} holds; got {num_samples}"
+            f"{who}: --samples must be at least {held}, what the checkpoint {shown!r} holds; got {num_samples}"
         )
-    if count < num_samples and count % job.batch_size:
+    if held < num_samples and held % job.batch_size:
         raise InvalidParameterError(
-            f"{who}: the checkpoint {shown!r} is complete and ends on a batch of {count % job.batch_size}, so it "
-            f"only serves --samples {count}; got {num_samples}. To add samples later choose a multiple of "
+            f"{who}: the checkpoint {shown!r} is complete and ends on a batch of {held % job.batch_size}, so it "
+            f"only serves --samples {held}; got {num_samples}. To add samples later choose a multiple of "
             "--batch-size"
         )
-    return Moments(count, mean, deviation)
+    return Moments(held, mean, deviation)
