@@ -99,7 +99,10 @@ def _read(
     """The step, V_t and βh, checked and broadcast."""
     step = read_step(who, sch, s, t)
     refuse_no_signal(
-        who, step.alpha_bar_t, "the score", "Start at an earlier t, or take the step in x_0 with ancestral_step"
+        who,
+        step.alpha_bar_t,
+        "the score",
+        "Start at an earlier t, or take the step in x_0 with ancestral_step",
     )
     mmse = as_float(who, "mmse_t", mmse_t)
     check_finite(who, "mmse_t", mmse)
