@@ -1,0 +1,298 @@
+r"""Reverse covariances beyond one isotropic constant, and what a trajectory costs with them.
+
+With C = E[(x_0 - x̂_0)(x_0 - x̂_0)ᵀ | x_t], the step's best covariance is λ² I + c² C, and of C only its mean over
+x_t if the covariance may not depend on x_t. C is Cov(x_0|x_t) for the exact mean, Cov(x_0|x_t) + δδᵀ for
+x̂_0 = E[x_0|x_t] + δ(x_t) [bao2022extended, Theorems 1 and 2].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .arrays import to_numpy
+from .checking import as_float, check_count, check_finite, generator
+from .errors import InvalidParameterError
+from .mixture import GaussianMixture
+from .moments import Moments
+from .oracle import Oracle
+from .posterior import Posterior
+from .reverse_step import coefficient, read_step_lam2
+from .schedule import Schedule
+from .step_cost import as_nodes
+from .variance_rules import check_chain
+
+__all__ = [
+    "KINDS",
+    "CovarianceCost",
+    "covariance_cost",
+    "npr_variance",
+    "optimal_covariance",
+    "residual_covariance",
+    "sn_variance",
+]
+
+Array = NDArray[np.float64]
+Steps = NDArray[np.int64]
+#: δ(x (m, d), t) -> (m, d), what an imperfect prediction of x_0 adds to the exact one
+MeanError = Callable[[Array, int], Array]
+
+KINDS = ("isotropic", "diagonal", "full", "state_diagonal", "state_full")
+_FORMS = ("diag", "full")
+_RADIUS = 8.5
+_STEP = {1: 1 / 16, 2: 1 / 4}
+
+
+@dataclass(frozen=True, eq=False)
+class CovarianceCost:
+    """The cost of every step between the nodes, in nats times 2/d, as `trajectory_cost` but with another covariance.
+
+    kind      : one of KINDS
+    timesteps : (n,) the nodes
+    cost      : (n, n) F[i, j] of the step from timesteps[j] to timesteps[i], +inf for i >= j; for `shortest_paths`
+    error     : (n, n) bound for "quadrature", one standard error for "monte carlo"; 0 where cost is +inf
+    method    : "quadrature" or "monte carlo"
+    """
+
+    kind: str
+    timesteps: Steps
+    cost: Array
+    error: Array
+    method: str
+
+
+def covariance_cost(
+    orc: Oracle,
+    kind: str,
+    timesteps: ArrayLike | None = None,
+    *,
+    mean_error: MeanError | None = None,
+    num_samples: int = 1000,
+    rng: np.random.Generator | int | None = None,
+    method: str | None = None,
+) -> CovarianceCost:
+    r"""Costs of all steps between nodes when the reverse covariance is the best one of a kind; λ² = β̃.
+
+    .. math:: J d = \begin{cases} d \log(1 + \bar C \Delta u), \; \bar C = E \operatorname{Tr} C/d & \text{isotropic}\\
+       \sum_i \log(1 + E[C_{ii}] \Delta u) & \text{diagonal}\\
+       \log\det(I + E[C] \Delta u) & \text{full}\\
+       E \sum_i \log(1 + C_{ii}(x_t) \Delta u) & \text{state\_diagonal}\\
+       E \log\det(I + C(x_t) \Delta u) & \text{state\_full}\end{cases}
+
+    orc        : an Oracle on a Schedule
+    timesteps  : (n,) increasing in 1..N, n >= 2; None is all of them
+    mean_error : δ(x, t), the known error of an imperfect prediction of x_0; None is the exact mean
+    method     : "quadrature" for d <= 2, "monte carlo" with one (x_0, ε) for all nodes; None chooses
+    For the exact mean all five are Monge, none but the first a lower envelope of lines; with a mean_error none need be.
+    KL of the chain through the nodes: KL(q_N ‖ N(0, I)) + (d/2)(Σ F - ∫ V du), as for `trajectory_kl`.
+    """
+    who = "covariance_cost"
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise InvalidParameterError(f"{who}: kind must be one of {', '.join(KINDS)}; got {kind!r}")
+    wanted = timesteps if timesteps is not None else _all_steps(who, orc)
+    sch, nodes = check_chain(who, orc, wanted)
+    q0 = orc.q0
+    if method not in (None, "quadrature", "monte carlo") or (method == "quadrature" and q0.d > 2):
+        raise InvalidParameterError(
+            f'{who}: method must be "quadrature", for d <= 2, or "monte carlo"; got {method!r} with d = {q0.d}'
+        )
+    method = method or ("quadrature" if q0.d <= 2 else "monte carlo")
+    count, random = check_count(who, "num_samples", num_samples, low=2), generator(who, rng)
+    drawn = None
+    if method == "monte carlo":
+        x0 = q0.sample(count, random)
+        drawn = x0, random.standard_normal(x0.shape)
+    u = sch.snr[nodes]
+    cost, error = np.full((len(u), len(u)), np.inf), np.zeros((len(u), len(u)))
+    for j in range(1, len(u)):
+        t = int(nodes[j])
+        a, sigma = map(float, sch.levels(t))
+        x, weights = _quadrature(q0, a, sigma) if drawn is None else (a * drawn[0] + sigma * drawn[1], None)
+        parts = _parts(who, q0, x, t, a, sigma, "diag" if "diagonal" in kind else "full", mean_error)
+        fine, coarse = _step_costs(kind, parts, weights, u[:j] - u[j])
+        cost[:j, j], error[:j, j] = fine, coarse
+    return CovarianceCost(kind, nodes, cost, error, method)
+
+
+def optimal_covariance(
+    sch: Schedule, s: ArrayLike, t: ArrayLike, residual: ArrayLike, lam2: ArrayLike, form: str = "diag"
+) -> Array:
+    r"""The best covariance of the Gaussian reverse step from t to s, λ² I + c² C.
+
+    residual : C: (..., d) its diagonal for form "diag", (..., d, d) for "full"; as `residual_covariance` gives it
+    lam2     : (...,) in [0, beta_bar_s]; s, t and lam2 broadcast against the leading axes
+    Returns the shape of residual. Raises InvalidParameterError as `optimal_variance_from_mmse`.
+    """
+    who = "optimal_covariance"
+    _check_form(who, form)
+    step, values = read_step_lam2(who, sch, s, t, lam2)
+    c2 = coefficient(step, values) ** 2
+    matrix = as_float(who, "residual", residual)
+    check_finite(who, "residual", matrix)
+    if matrix.ndim < 1 + (form == "full") or (form == "full" and matrix.shape[-1] != matrix.shape[-2]):
+        raise InvalidParameterError(
+            f'{who}: residual must be {"(..., d, d)" if form == "full" else "(..., d)"} for form "{form}"; '
+            f"got {matrix.shape}"
+        )
+    if form == "diag":
+        return np.asarray(values[..., None] + c2[..., None] * matrix)
+    return np.asarray(values[..., None, None] * np.eye(matrix.shape[-1]) + c2[..., None, None] * matrix)
+
+
+def residual_covariance(orc: Oracle, x: ArrayLike, t: Any, x0: ArrayLike, form: str = "diag") -> Array:
+    r"""C = E[(x_0 - x̂_0)(x_0 - x̂_0)ᵀ | x_t = x] for any prediction x̂_0, exactly.
+
+    .. math:: C = \operatorname{Cov}(x_0|x_t) + \delta\delta^\top, \quad \delta = \hat x_0 - E[x_0|x_t]
+
+    x, x0 : (..., d)     form : "diag" (..., d) or "full" (..., d, d)
+    """
+    who = "residual_covariance"
+    _check_form(who, form)
+    flat, lead = orc.q0.rows(who, to_numpy(x, who, "x"))
+    guess, other = orc.q0.rows(who, to_numpy(x0, who, "x0"))
+    if other != lead:
+        raise InvalidParameterError(f"{who}: x and x0 must have one shape; got {lead} and {other} before d")
+    rows = flat.reshape(*lead, -1)
+    off = guess.reshape(*lead, -1) - orc.x0(rows, t)
+    exact = np.asarray(orc.posterior_cov(rows, t, form=form))
+    return np.asarray(exact + (np.square(off) if form == "diag" else off[..., :, None] * off[..., None, :]))
+
+
+def sn_variance(sch: Schedule, t: ArrayLike, second_moment: ArrayLike, eps: ArrayLike) -> Array:
+    r"""Diagonal of Cov(x_0|x_t) from the squared-noise network, h = E[ε²|x_t]; right for the exact ε̂ only.
+
+    .. math:: \frac{\bar\beta_t}{\bar\alpha_t}\,(h(x_t) - \hat\varepsilon(x_t)^2)
+       \qquad \text{[bao2022extended, Theorem 1; SN-DDPM]}
+
+    second_moment, eps : (..., d); t broadcasts against the leading axes
+    Returns (..., d), negative where eps² > h; not clipped here. Raises InvalidParameterError where alpha_bar_t = 0.
+    """
+    ratio = _noise_to_signal("sn_variance", sch, t)
+    h, mean = (as_float("sn_variance", n, v) for n, v in (("second_moment", second_moment), ("eps", eps)))
+    return np.asarray(ratio[..., None] * (h - np.square(mean)))
+
+
+def npr_variance(sch: Schedule, t: ArrayLike, residual: ArrayLike) -> Array:
+    r"""Diagonal of C from the noise-residual network, g = E[(ε - ε̂)²|x_t]; right for any ε̂.
+
+    .. math:: \frac{\bar\beta_t}{\bar\alpha_t}\,g(x_t) \qquad \text{[bao2022extended, Theorem 2; NPR-DDPM]}
+
+    residual : (..., d); t broadcasts against the leading axes
+    Returns (..., d). Raises InvalidParameterError where alpha_bar_t = 0.
+    """
+    ratio = _noise_to_signal("npr_variance", sch, t)
+    return np.asarray(ratio[..., None] * as_float("npr_variance", "residual", residual))
+
+
+def _noise_to_signal(who: str, sch: Schedule, t: ArrayLike) -> Array:
+    """β̄/ᾱ, where there is signal."""
+    steps = sch.check_times(t, who)
+    if (sch.alpha_bar[steps] == 0).any():
+        raise InvalidParameterError(f"{who}: t must have alpha_bar > 0; ε says nothing of x_0 where it is 0")
+    return np.asarray(sch.beta_bar[steps] / sch.alpha_bar[steps])
+
+
+def _all_steps(who: str, orc: Any) -> Steps:
+    """1..N of an oracle's schedule; what is no such oracle is refused by check_chain."""
+    last = getattr(getattr(orc, "process", None), "N", 2)
+    return as_nodes(who, np.arange(1, last + 1), last)
+
+
+def _parts(
+    who: str,
+    q0: GaussianMixture,
+    x: Array,
+    t: int,
+    a: float,
+    sigma: float,
+    form: str,
+    mean_error: MeanError | None,
+) -> Array:
+    """C at rows x: (m, d) its diagonal, or (m, d, d)."""
+    m, d = x.shape
+    out = np.empty((m, d) if form == "diag" else (m, d, d))
+    take = Posterior.diagonal if form == "diag" else Posterior.covariance
+    for block in q0.blocks(m):
+        level = np.ones(len(x[block]))
+        out[block] = take(q0.posterior(x[block], a * level, sigma * level))
+    if mean_error is not None:
+        off = as_float(who, f"mean_error at t = {t}", mean_error(x.copy(), t))
+        if off.shape != x.shape:
+            raise InvalidParameterError(
+                f"{who}: mean_error must return the shape of x, {x.shape}; at t = {t} it returned {off.shape}"
+            )
+        check_finite(who, f"mean_error at t = {t}", off)
+        out += np.square(off) if form == "diag" else off[:, :, None] * off[:, None, :]
+    return out
+
+
+def _quadrature(q0: GaussianMixture, a: float, sigma: float) -> tuple[Array, Array]:
+    """Rows x and weights (2, m): the trapezoidal rule in each component's own coordinates, and with twice the step."""
+    half = int(_RADIUS / _STEP[q0.d]) // 2 * 2
+    index = np.stack(np.meshgrid(*[np.arange(-half, half + 1)] * q0.d, indexing="ij"), -1).reshape(-1, q0.d)
+    z = _STEP[q0.d] * index
+    inside = np.square(z).sum(1) <= _RADIUS**2
+    z, even = z[inside], (index[inside] % 2 == 0).all(1)
+    mass = np.exp(-0.5 * np.square(z).sum(1))
+    rule = np.stack([mass / mass.sum(), mass * even / mass[even].sum()])
+    v = a * a * q0.eigenvalues() + sigma * sigma
+    used = np.flatnonzero(q0.weights > 0).tolist()
+    x = [a * q0.means[i] + q0.to_axes(i, z * np.sqrt(v[i])) for i in used]
+    return np.concatenate(x), np.concatenate([q0.weights[i] * rule for i in used], axis=1)
+
+
+def _step_costs(kind: str, parts: Array, weights: Array | None, span: Array) -> tuple[Array, Array]:
+    """Cost and error (j,) of the steps over the SNR distances span (j,); parts (m, d) or (m, d, d)."""
+    if weights is not None:
+        fine, coarse = (_expected_cost(kind, parts, rule, span) for rule in weights)
+        return fine, np.abs(fine - coarse) + 4e-15 * np.abs(fine)
+    equal = np.full(len(parts), 1 / len(parts))
+    samples = _linearised(kind, parts, equal, span)
+    return _expected_cost(kind, parts, equal, span), Moments.of(samples).stderr
+
+
+def _expected_cost(kind: str, parts: Array, weights: Array, span: Array) -> Array:
+    """The formula of `covariance_cost` over d, (j,)."""
+    if kind.startswith("state"):
+        some = weights > 0
+        e = parts[some] if kind == "state_diagonal" else np.linalg.eigvalsh(parts[some])
+        e = np.maximum(e, 0.0)  # an eigenvalue below 0 is rounding of a singular covariance
+        return np.array([weights[some] @ np.log1p(e * width).mean(1) for width in span])
+    return np.asarray(
+        np.log1p(np.multiply.outer(span, _constant(kind, np.tensordot(weights, parts, 1)))).mean(1)
+    )
+
+
+def _constant(kind: str, mean: Array) -> Array:
+    """The eigenvalues of a covariance that is constant in x."""
+    if kind == "diagonal":
+        return mean
+    return np.asarray([np.trace(mean) / len(mean)] if kind == "isotropic" else np.linalg.eigvalsh(mean))
+
+
+def _linearised(kind: str, parts: Array, weights: Array, span: Array) -> Array:
+    """(m, j) per-sample values whose mean moves, to first order in the errors of the moments, as the cost does."""
+    if kind == "state_diagonal":
+        return np.asarray(np.log1p(parts[:, None, :] * span[:, None]).mean(2))
+    if kind == "state_full":
+        e = np.maximum(np.linalg.eigvalsh(parts), 0.0)
+        return np.asarray(np.log1p(e[:, None, :] * span[:, None]).mean(2))
+    mean = np.tensordot(weights, parts, 1)
+    if kind == "diagonal":
+        return np.asarray(parts @ (span[:, None] / (1 + np.multiply.outer(span, mean))).T / len(mean))
+    d = len(mean)
+    if kind == "isotropic":
+        trace = np.trace(parts, axis1=1, axis2=2)[:, None] / d
+        return np.asarray(trace * span / (1 + span * np.trace(mean) / d))
+    values, frame = np.linalg.eigh(mean)
+    along = np.einsum("mij,ik,jk->mk", parts, frame, frame, optimize=True)
+    return np.asarray(along @ (span[:, None] / (1 + np.multiply.outer(span, values))).T / d)
+
+
+def _check_form(who: str, form: Any) -> None:
+    if not isinstance(form, str) or form not in _FORMS:
+        raise InvalidParameterError(f"{who}: form must be one of {', '.join(_FORMS)}; got {form!r}")
