@@ -1,0 +1,86 @@
+"""The network that a solver sees: a user's callable or the exact oracle, counted and checked at every call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..arrays import foreign
+from ..errors import InvalidParameterError
+from ..mixture import GaussianMixture
+from .coefficients import Level, half_log_snr
+
+__all__ = ["ExactModel", "Model", "Network", "as_network"]
+
+#: model(x, a, sigma) predicts ε or x_0, of the shape of x, for x = a x_0 + sigma ε
+Model = Callable[[Any, float, float], Any]
+
+
+@dataclass(frozen=True)
+class ExactModel:
+    """The exact network of a mixture: E[x_0|x] for prediction "data", E[ε|x] for "noise"; x is (..., d)."""
+
+    q0: GaussianMixture
+    prediction: str
+
+    @foreign
+    def __call__(self, x: Any, a: float, sigma: float) -> Any:
+        flat, _ = self.q0.rows("ExactModel", x)
+        out = np.empty_like(flat)
+        for block in self.q0.blocks(len(flat)):
+            rows = flat[block]
+            p = self.q0.posterior(rows, np.full(len(rows), a), np.full(len(rows), sigma))
+            out[block] = p.mean if self.prediction == "data" else -sigma * p.score
+        return out.reshape(x.shape)
+
+
+@dataclass
+class Network:
+    """A model that refuses to answer nonsense, and counts.
+
+    who         : the solver, for messages
+    when        : what to call a level in a message
+    evaluations : calls so far
+    """
+
+    who: str
+    model: Model
+    when: Callable[[Level], str]
+    evaluations: int = 0
+
+    def __call__(self, x: Any, level: Level) -> Any:
+        """The prediction at a level (a, σ); raises InvalidParameterError where it has another shape or a nan."""
+        out = self.model(x, *level)
+        self.evaluations += 1
+        if getattr(out, "shape", None) != x.shape:
+            raise InvalidParameterError(
+                f"{self.who}: the model must return an array of the shape of x, {tuple(x.shape)}; it returned "
+                f"{tuple(out.shape) if hasattr(out, 'shape') else type(out).__name__} at {self.when(level)}"
+            )
+        if 0 not in x.shape and not np.isfinite(float(abs(out).max())):
+            raise InvalidParameterError(
+                f"{self.who}: the model must return finite numbers; it returned nan or inf at {self.when(level)}, "
+                f"in evaluation {self.evaluations}. Look at the model there, or at x before it: it may have "
+                "diverged at a larger time"
+            )
+        return out
+
+
+def as_network(who: str, model: Any) -> Network:
+    """`model` itself if it is a Network already, else a fresh one around it."""
+    if isinstance(model, Network):
+        return model
+    if not callable(model):
+        raise InvalidParameterError(
+            f"{who}: model must be callable as model(x, a, sigma); got {type(model).__name__}. "
+            "For an Oracle use solve(oracle, ...) or ExactModel(oracle.q0, prediction)"
+        )
+    return Network(who, model, name_level)
+
+
+def name_level(level: Level) -> str:
+    a, sigma = level
+    return f"(a, sigma) = ({a:.6g}, {sigma:.6g}), half_log_snr {half_log_snr(level):.6g}"
