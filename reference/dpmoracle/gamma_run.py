@@ -114,9 +114,10 @@ def read_checkpoint(path: PathLike, job: GammaRun, num_samples: int, who: str) -
     num_samples : at least as many as it holds; more only if its last batch was a full one
     Raises InvalidParameterError that names the setting that differs, or if the file is not whole.
     """
+    arrays: dict[str, Any]
     wanted, shown = job.settings(), os.fspath(path)
     try:
-        arrays = read_npz(path, who, (*wanted, *_MOMENTS), kind=_FORMAT, version=_VERSION)
+        arrays = {**read_npz(path, who, (*wanted, *_MOMENTS), kind=_FORMAT, version=_VERSION)}
     except FileNotFoundError as error:
         raise InvalidParameterError(
             f"{who}: there is no checkpoint {shown!r} to resume; leave out --resume to begin"
@@ -129,7 +130,7 @@ def read_checkpoint(path: PathLike, job: GammaRun, num_samples: int, who: str) -
                 f"{who}: the checkpoint {shown!r} is of another run: {name} was {theirs} there and is {ours} "
                 "here. Give what it was, or begin another checkpoint"
             )
-    count, mean, deviation = (arrays[name] for name in _MOMENTS)
+    count, mean, deviation = (np.asarray(arrays[name]) for name in _MOMENTS)
     whole = (
         (count.ndim, mean.shape, deviation.shape) == (0, (job.schedule.N,), (job.schedule.N,))
         and (count.dtype.kind, mean.dtype.kind, deviation.dtype.kind) == ("i", "f", "f")

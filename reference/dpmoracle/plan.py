@@ -26,7 +26,15 @@ from .schedule import Schedule
 from .step_cost import BOUND_RTOL, as_nodes, check_nodes, mmse_integral, name_steps
 from .trajectory import Trajectory, evaluate_trajectory, optimal_trajectory
 
-__all__ = ["Plan", "impossible_steps", "make_plan", "plan_json", "read_timesteps", "to_diffusers"]
+__all__ = [
+    "Plan",
+    "impossible_steps",
+    "make_plan",
+    "plan_json",
+    "read_timesteps",
+    "to_diffusers",
+    "usable_mmse",
+]
 
 Array = NDArray[np.float64]
 Steps = NDArray[np.int64]
@@ -65,26 +73,31 @@ def impossible_steps(curve: GammaCurve) -> Steps:
     return np.flatnonzero((v < low) | (v > high * (1 + BOUND_RTOL)))
 
 
-def make_plan(
-    curve: GammaCurve, node_counts: Sequence[int], clip: bool = False, who: str = "make_plan"
-) -> Plan:
-    """The optimal trajectory and the even grid for every K of node_counts, each in 2..N.
+def usable_mmse(curve: GammaCurve, clip: bool, who: str) -> Array:
+    """V (N+1,) as some distribution may have it: as estimated, or with `clip` moved into the bounds of Theorem 2.
 
-    clip : move V into the bounds of Theorem 2 for data in the range of these; without it an impossible V is
-           refused, naming the timesteps
+    Those for data in the range of these are used. Without `clip` an impossible V is refused, naming the timesteps.
     """
-    u, v, last = curve.schedule.snr, curve.mmse, curve.schedule.N
-    counts = [check_nodes(who, K, last) for K in dict.fromkeys(node_counts)]
     bad = impossible_steps(curve)
     if clip:
         low, high = curve.data.range
-        v = clip_mmse(v, mmse_bounds(u, (low, high) if low < high else None))
-    elif bad.size:
+        return clip_mmse(curve.mmse, mmse_bounds(curve.schedule.snr, (low, high) if low < high else None))
+    if bad.size:
         raise InvalidParameterError(
             f"{who}: V must lie in [0, 1/u] as for every distribution; it does not at {name_steps(bad)} "
             f"(estimator {curve.estimator}, {curve.num_samples} samples). Estimate again with more samples or "
             "--estimator trace, or move V into the bounds on purpose with --clip"
         )
+    return curve.mmse
+
+
+def make_plan(
+    curve: GammaCurve, node_counts: Sequence[int], clip: bool = False, who: str = "make_plan"
+) -> Plan:
+    """The optimal trajectory and the even grid for every K of node_counts, each in 2..N; clip as in usable_mmse."""
+    u, last = curve.schedule.snr, curve.schedule.N
+    counts = [check_nodes(who, K, last) for K in dict.fromkeys(node_counts)]
+    v = usable_mmse(curve, clip, who)
     return Plan(
         curve,
         v,
@@ -166,7 +179,7 @@ def read_timesteps(path: str | os.PathLike[str], schedule: Schedule, K: int | No
         if theirs["sha256"] != _schedule_record(schedule)["sha256"]:
             raise InvalidParameterError(
                 f"{who}: {shown} is for the schedule {theirs['name']}, N = {theirs['N']}; this run has "
-                f"{schedule.name}, N = {schedule.N}. Give the same schedule"
+                f"{schedule.name}, N = {schedule.N}. Give the same --schedule, or --gamma with its file"
             )
         chosen = next(iter(offered)) if K is None and len(offered) == 1 else K
         if chosen not in offered:

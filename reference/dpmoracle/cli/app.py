@@ -11,7 +11,7 @@ import typer
 
 from .. import __version__
 from ..errors import InvalidParameterError
-from . import gamma, trajectory, validate
+from . import gamma, sample, trajectory, validate
 from .console import command, emit
 
 __all__ = ["app", "run"]
@@ -43,6 +43,7 @@ def dpmoracle(
 command(app, "validate")(validate.validate)
 command(app, "gamma")(gamma.gamma)
 command(app, "trajectory")(trajectory.trajectory)
+command(app, "sample")(sample.sample)
 
 
 def run(args: Sequence[str] | None = None) -> int:
