@@ -21,6 +21,7 @@ from .moments import Moments
 from .posterior import Posterior
 from .quadrature import Projection, integrate, project
 from .shared import shared_samples
+from .snr_rules import clenshaw_curtis, snr_rule
 
 __all__ = ["METHODS", "Information", "check_method", "gather", "snr_integral"]
 
@@ -29,7 +30,6 @@ METHODS = ("exact", "quadrature", "monte carlo")
 
 _TOLERANCE = {1: 1e-10, 2: 1e-7}  # of the integral, by dimension: a level costs 2 ms and 0.1 s
 _GOOD = 1e-6  # a larger bound makes way for sampling, unless quadrature is asked for by name
-_PANEL, _POINTS = 1.0, 6  # Gauss-Legendre panels in y for the sampled integral
 _SAMPLES = 256  # samples carried through all levels at once
 _CACHED, _HELD = 2**17, 2**20  # doubles in the weights of one block of samples, and in its sums
 
@@ -216,8 +216,6 @@ def _integrated(p: Projection, u: Array, low: float, high: float) -> Information
     if p.inner is None:
         v, integral = rest / d, rest_integral / d
         return Information(v, integral, 4e-16 * v, 4e-16 * integral, None, "exact")
-    from scipy.integrate import quad_vec
-
     inner, start = p.inner, p.inner.trace_cov()
 
     def trace_and_bound(at: float) -> Array:
@@ -232,10 +230,8 @@ def _integrated(p: Projection, u: Array, low: float, high: float) -> Information
 
     try:
         nodes = np.array([trace_and_bound(float(at)) for at in u]).reshape(-1, 2)
-        (total, bound), rule = (0.0, 0.0), 0.0
-        if low < high:
-            y0, y1 = (float(np.log1p(start * at)) for at in (low, high))
-            (total, bound), rule = quad_vec(over_y, y0, y1, epsabs=_TOLERANCE[p.rank], epsrel=0.0, norm="max")
+        y0, y1 = np.log1p(start * np.array([low, high]))
+        (total, bound), rule = clenshaw_curtis(over_y, y0, y1, _TOLERANCE[p.rank])
     except _OutOfReachError:
         return None
     v, integral = (rest + nodes[:, 0]) / d, float(rest_integral + total) / d
@@ -261,18 +257,6 @@ def _sampled(
         done += len(v)
     mean = Moments.of(samples).mean
     return Information(mean[:-1], float(mean[-1]), np.zeros(u.size), 0.0, samples, "monte carlo")
-
-
-def snr_rule(start: float, low: float, high: float) -> tuple[Array, Array]:
-    """SNRs (T,) and weights (T,): the composite Gauss-Legendre rule in y = log(1 + start u)."""
-    if start == 0 or low == high:
-        return np.empty(0), np.empty(0)
-    y0, y1 = np.log1p(start * np.array([low, high]))
-    edges = np.linspace(y0, y1, 1 + int(np.ceil((y1 - y0) / _PANEL)))
-    points, weights = np.polynomial.legendre.leggauss(_POINTS)
-    half = 0.5 * np.diff(edges)[:, None]
-    y = (0.5 * (edges[1:] + edges[:-1])[:, None] + half * points).reshape(-1)
-    return np.expm1(y) / start, (half * weights).reshape(-1) * np.exp(y) / start
 
 
 def trace_samples(
