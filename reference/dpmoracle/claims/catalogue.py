@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
-from . import notes_forward
+from . import (
+    bao2022,
+    bao2022_bounds,
+    bao2022_clipping,
+    estimators,
+    notes_forward,
+    reverse,
+    tweedie,
+)
 
 __all__ = ["CLAIMS"]
 
-CLAIMS = (*notes_forward.CLAIMS,)
+CLAIMS = (
+    *notes_forward.CLAIMS,
+    *bao2022.CLAIMS,
+    *bao2022_bounds.CLAIMS,
+    *bao2022_clipping.CLAIMS,
+    *tweedie.CLAIMS,
+    *estimators.CLAIMS,
+    *reverse.CLAIMS,
+)

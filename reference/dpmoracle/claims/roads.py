@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..mixture import GaussianMixture
+from ..schedule import Schedule
 
-__all__ = ["Bayes", "relative", "worst"]
+__all__ = ["Bayes", "mean_given_both", "relative", "worst", "z_score"]
 
 Array = NDArray[np.float64]
 _REACH = 12.0
@@ -69,7 +70,8 @@ def _prior(q0: GaussianMixture, noise: float) -> tuple[Array, Array]:
     low, high = (means - _REACH * scale).min(), (means + _REACH * scale).max()
     nodes = np.arange(low, high, min(scale.min() / 4, noise / 3))
     density = np.exp(-0.5 * np.square((nodes[:, None] - means) / scale)) / scale @ q0.weights
-    return nodes, density / density.sum()
+    kept = density > 1e-40 * density.max()  # else a node without mass may be the only one near some x
+    return nodes[kept], density[kept] / density[kept].sum()
 
 
 def relative(got: float, true: float) -> float:
@@ -82,3 +84,18 @@ def worst(errors: dict[str, float]) -> tuple[float, str]:
     """The largest error and the case it belongs to."""
     where = max(errors, key=lambda case: errors[case])
     return errors[where], where
+
+
+def mean_given_both(sch: Schedule, s: int, t: int, x_t: Array, x0: Array, lam2: float) -> Array:
+    """E[x_s | x_t, x_0] term by term as notes eq. (1) prints it; it shares no line with forward_posterior_mean."""
+    noise = (x_t - np.sqrt(sch.alpha_bar[t]) * x0) / np.sqrt(sch.beta_bar[t])
+    return np.asarray(np.sqrt(sch.alpha_bar[s]) * x0 + np.sqrt(sch.beta_bar[s] - lam2) * noise)
+
+
+def z_score(samples: Array) -> float:
+    """|mean| in standard errors; 0 where every sample is 0, inf where one is no number."""
+    if not np.isfinite(samples).all():
+        return np.inf
+    spread = float(samples.std(ddof=1)) / np.sqrt(len(samples))
+    mean = abs(float(samples.mean()))
+    return mean / spread if spread > 0 else (0.0 if mean == 0 else np.inf)
