@@ -162,9 +162,13 @@ class GammaCurve:
         kind or version, or if its arrays do not fit together.
         """
         required = (*_CURVES, *_SETTINGS, *(f"data_{name}" for name in _DATA))
-        arrays = read_npz(path, who, required, kind=_FORMAT, version=_VERSION)
-        state = {name.removeprefix(_PREFIX): x for name, x in arrays.items() if name.startswith(_PREFIX)}
-        plain: dict[str, Any] = arrays
+        try:
+            plain: dict[str, Any] = {**read_npz(path, who, required, kind=_FORMAT, version=_VERSION)}
+        except InvalidParameterError as error:
+            raise InvalidParameterError(
+                f"{error}. `dpmoracle gamma DATA -o FILE` writes such a file"
+            ) from error
+        state = {name.removeprefix(_PREFIX): x for name, x in plain.items() if name.startswith(_PREFIX)}
         try:
             rows, columns = (int(x) for x in plain["data_shape"])
             low, high = (float(x) for x in plain["data_range"])

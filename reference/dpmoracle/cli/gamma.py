@@ -163,18 +163,19 @@ def _summary(curve: GammaCurve) -> list[RenderableType]:
     if poor.size:
         area = np.abs(curve.mmse[2:]) * -np.diff(curve.schedule.snr[1:])
         share = area[poor[poor > 1] - 2].sum() / area.sum() if area.any() else 0.0
+        carried = f"{share:.1%}" if share >= 0.001 else "less than 0.1%"
         parts.append(
             Text(
-                f"Warning: the effective count is below {TRUSTED} at {poor.size} of {last} timesteps "
-                f"({inputs.step_ranges(poor)}), which carry {share:.1%} of the integral of V over the SNR. A few "
-                "rare samples decide V there, and its standard error flatters. More samples (-M) help."
+                f"Warning: the effective count is below {TRUSTED} at {inputs.step_ranges(poor)} of {last}, with "
+                f"{carried} of the integral of V over the SNR. A few rare samples decide V there, and its standard "
+                "error flatters. More samples (-M) help."
             )
         )
     if negative.size:
         parts.append(
             Text(
-                f"Warning: V is negative at {negative.size} timesteps ({inputs.step_ranges(negative)}), which no "
-                "distribution has. Use --estimator trace or pair, or more samples."
+                f"Warning: V is negative at {inputs.step_ranges(negative)}, which no distribution has. Use "
+                "--estimator trace or pair, or more samples."
             )
         )
     return parts

@@ -112,7 +112,7 @@ def _same(one: str | Path, other: str | Path) -> bool:
 
 
 def step_ranges(steps: NDArray[np.int64], limit: int = 4) -> str:
-    """'1..85, 90 and 12 more'."""
+    """'97 timesteps (1..85, 90 and 11 more)'."""
     runs: list[list[int]] = []
     for t in steps.tolist():
         if runs and t == runs[-1][1] + 1:
@@ -121,4 +121,5 @@ def step_ranges(steps: NDArray[np.int64], limit: int = 4) -> str:
             runs.append([t, t])
     shown = ", ".join(str(a) if a == b else f"{a}..{b}" for a, b in runs[:limit])
     rest = sum(b - a + 1 for a, b in runs[limit:])
-    return f"{shown} and {rest} more" if rest else shown
+    more = f" and {rest} more" if rest else ""
+    return f"{steps.size} timestep{'s' if steps.size != 1 else ''} ({shown}{more})"

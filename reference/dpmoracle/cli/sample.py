@@ -103,14 +103,16 @@ def sample(
     Exit code: 0 done, 2 wrong use, 130 Ctrl-C.
     """
     from .. import storage
+
+    _check_options(nodes, grid, source, timesteps, gamma, sampler, variance, eta, clip)
+    inputs.refuse_overwriting(output, "-o", data, source, gamma)
+    storage.check_writable(output, "-o")
+
     from ..gamma_curve import DataRecord, GammaCurve
     from ..mixture import GaussianMixture
     from ..oracle import Oracle
     from ..sampler import sample as run
 
-    _check_options(nodes, grid, source, timesteps, gamma, sampler, variance, eta, clip)
-    inputs.refuse_overwriting(output, "-o", data, source, gamma)
-    storage.check_writable(output, "-o")
     curve = None
     if gamma is not None:
         if (schedule, steps, beta_start, beta_end) != (None, None, None, None):

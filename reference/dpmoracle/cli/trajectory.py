@@ -96,22 +96,18 @@ def _table(found: Plan) -> list[RenderableType]:
         told = "The certificate holds: J is Monge, the fast programs are exact for this V."
     else:
         told = (
-            f"The certificate fails at {certificate.where.size} timesteps "
-            f"({inputs.step_ranges(certificate.where)}), so V is not exact: the trajectories are still the best "
-            "for this V, found by a search that does not need it; the error of the integral is no bound."
+            f"The certificate fails at {inputs.step_ranges(certificate.where)}, so V is not exact: the trajectories "
+            "are still the best for this V, found by a search that does not need it; the error of the integral is "
+            "no bound."
         )
     parts.append(Text(told))
     if curve.poor.size:
-        parts.append(
-            Text(
-                f"V rests on a few rare samples at {curve.poor.size} timesteps ({inputs.step_ranges(curve.poor)})."
-            )
-        )
+        parts.append(Text(f"V rests on a few rare samples at {inputs.step_ranges(curve.poor)}."))
     if found.clipped.size:
         parts.append(
             Text(
-                f"V was clipped at {found.clipped.size} timesteps ({inputs.step_ranges(found.clipped)}); where it "
-                "became 0, steps look free and draw the trajectory there. A better estimate is worth more."
+                f"V was clipped at {inputs.step_ranges(found.clipped)}; where it became 0, steps look free and draw "
+                "the trajectory there. A better estimate is worth more."
             )
         )
     return parts
