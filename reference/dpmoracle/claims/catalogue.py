@@ -7,7 +7,12 @@ from . import (
     bao2022_bounds,
     bao2022_clipping,
     estimators,
+    notes_enough,
+    notes_error,
     notes_forward,
+    notes_samples,
+    notes_skipped,
+    notes_variance,
     reverse,
     tweedie,
 )
@@ -16,6 +21,11 @@ __all__ = ["CLAIMS"]
 
 CLAIMS = (
     *notes_forward.CLAIMS,
+    *notes_variance.CLAIMS,
+    *notes_samples.CLAIMS,
+    *notes_enough.CLAIMS,
+    *notes_error.CLAIMS,
+    *notes_skipped.CLAIMS,
     *bao2022.CLAIMS,
     *bao2022_bounds.CLAIMS,
     *bao2022_clipping.CLAIMS,
