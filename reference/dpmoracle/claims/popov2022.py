@@ -81,7 +81,11 @@ def _forward_posterior(sch: Schedule, s: int, t: int) -> tuple[float, float, flo
     if free == 0:
         return 1.0, 0.0, 0.0
     variance = 1 / (1 / free + alpha / beta)
-    return variance * float(np.sqrt(sch.alpha_bar[s])) / free, variance * float(np.sqrt(alpha)) / beta, variance
+    return (
+        variance * float(np.sqrt(sch.alpha_bar[s])) / free,
+        variance * float(np.sqrt(alpha)) / beta,
+        variance,
+    )
 
 
 def _curved(world: World) -> dict[str, GaussianMixture]:
@@ -144,8 +148,13 @@ def _sde_first(solver: Callable[..., Array], world: World) -> Measurement:
             continue
         nodes = np.stack(sch.levels(np.array([t, s])), -1)
         slope, shift, variance = _forward_posterior(sch, s, t)
-        quiet, loud = (solver(lambda *_: clean, x, nodes, 1, noise=z * np.ones((1, 2, 1))) for z in (0.0, 1.0))
-        off = np.abs(quiet - (slope * clean + shift * x)).max(), np.abs(loud - quiet - np.sqrt(variance)).max()
+        quiet, loud = (
+            solver(lambda *_: clean, x, nodes, 1, noise=z * np.ones((1, 2, 1))) for z in (0.0, 1.0)
+        )
+        off = (
+            np.abs(quiet - (slope * clean + shift * x)).max(),
+            np.abs(loud - quiet - np.sqrt(variance)).max(),
+        )
         errors[f"(s, t) = ({s}, {t})"] = float(max(off) / np.sqrt(variance))
     error, where = worst(errors)
     return Measurement(error, f"mean and noise gain over the step's deviation, worst at {where}")
@@ -166,7 +175,8 @@ def _sde_second(solver: Callable[..., Array], world: World) -> Measurement:
 
         x = np.array([[0.8]])
         runs = [
-            solver(model, x, [before, t, s], 2, noise=np.array(z)[:, None, None]) for z in ((0, 0), (0, 1), (1, 0))
+            solver(model, x, [before, t, s], 2, noise=np.array(z)[:, None, None])
+            for z in ((0, 0), (0, 1), (1, 0))
         ]
         first = solver(model, x, [before, t], 1, noise=np.zeros((1, 1, 1)))
         at = lam[1] + (lam[2] - lam[1]) * (points + 1) / 2
@@ -197,7 +207,8 @@ CLAIMS = (
     holds(
         id="popov.same-as-ddpm",
         source="popov2022 Theorem 1",
-        statement=_SDE + r"\ \text{with}\ \kappa^*,\omega^*,\sigma^*\ \text{is the optimal DDPM step, for every}\ \beta_th",
+        statement=_SDE
+        + r"\ \text{with}\ \kappa^*,\omega^*,\sigma^*\ \text{is the optimal DDPM step, for every}\ \beta_th",
         road="Analytic-DPM's optimal step, mean and variance",
         tolerance=2e-12,
         formula=as_printed,
