@@ -88,7 +88,9 @@ def _on_data(name: str, count: int) -> Check:
         sch, t = world.schedule, _TWENTIETH
         rng, columns = world.rng(name), min(_COLUMNS, world.data.shape[1])
         cloud = Cloud.of(world, rng, most=_NUMBERS // columns)
-        q0 = GaussianMixture.from_points(cloud.points[:, :columns])
+        points = cloud.points[:, :columns]
+        points = points / max(1.0, np.abs(points).max() / 1e100)  # their squares must not overflow
+        q0 = GaussianMixture.from_points(points)
         gamma = estimate(q0, sch, t, count, rng)
         law = (q0.weights, q0.means, 0.0, *sch.levels(t))
         v = shared_mmse(*law, num_samples=100, rng=rng, estimator="trace").value
