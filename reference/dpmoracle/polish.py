@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ def _banded(u: Array, v: Array, nodes: Steps, reach: int) -> Steps:
         *ends[1],
     ]
     reached, choices = np.zeros(1), []
-    for before, here in zip(bands, bands[1:]):
+    for before, here in pairwise(bands):
         span = u[before][:, None] - u[here]
         step = np.where(span > 0, np.log1p(v[here] * np.maximum(span, 0.0)), np.inf)
         sums = reached[:, None] + step

@@ -185,7 +185,7 @@ def _sde_second(solver: Callable[..., Array], world: World) -> Measurement:
         pulled = 2 * float(rule @ (decay * (0.4 + 0.3 * at)))
         keep = s[1] / t[1] * np.exp(lam[1] - lam[2])
         deviation = s[1] * np.sqrt(2 * float(rule @ np.exp(-2 * (lam[2] - at))))
-        early = float(runs[2][0, 0] - runs[0][0, 0]) - keep * before_gain(before, t)
+        early = float(runs[2][0, 0] - runs[0][0, 0]) - keep * _deviation(before, t)
         off = abs(float(runs[0][0, 0]) - (keep * float(first[0, 0]) + pulled))
         gain = abs(float(runs[1][0, 0] - runs[0][0, 0]) - deviation)
         errors[f"λ = {lam[0]:.3g}, {lam[1]:.3g}, {lam[2]:.3g}"] = max(off, gain, abs(early)) / deviation
@@ -193,7 +193,7 @@ def _sde_second(solver: Callable[..., Array], world: World) -> Measurement:
     return Measurement(error, f"mean and noise gains over the step's deviation, worst at {where}")
 
 
-def before_gain(t: tuple[float, float], s: tuple[float, float]) -> float:
+def _deviation(t: tuple[float, float], s: tuple[float, float]) -> float:
     """Standard deviation that one step adds: σ_s² (1 - u_t/u_s)."""
     return float(s[1] * np.sqrt(1 - (t[0] * s[1] / (s[0] * t[1])) ** 2))
 
@@ -226,7 +226,8 @@ CLAIMS = (
     holds(
         id="popov.coefficients",
         source="popov2022 Theorem 1, as `ml_sde_coefficients` computes it",
-        statement=r"(1+\kappa^*)\beta h=\beta_{t|s}/\sqrt{\alpha_{t|s}},\ (\tfrac12+\omega^*)\beta h=1/\sqrt{\alpha_{t|s}}-1",
+        statement=r"(1+\kappa^*)\beta h=\beta_{t|s}/\sqrt{\alpha_{t|s}},"
+        r"\ (\tfrac12+\omega^*)\beta h=1/\sqrt{\alpha_{t|s}}-1",
         road="Analytic-DPM's optimal step, mean and variance",
         tolerance=2e-12,
         formula=ml_sde_coefficients,
@@ -235,7 +236,8 @@ CLAIMS = (
     holds(
         id="notes.opening",
         source="notes, opening sentence; popov2022 Theorem 1",
-        statement=r"\text{DDPM with }\sigma^{*2}\ \text{maximises}\ E\log p(x_s|x_t)\ \text{over}\ \kappa,\omega,\sigma",
+        statement=r"\text{DDPM with }\sigma^{*2}\ \text{maximises}\ E\log p(x_s|x_t)"
+        r"\ \text{over}\ \kappa,\omega,\sigma",
         road="least squares of x_s on (x_t, score) over brute-force posteriors",
         tolerance=1e-9,
         formula=_ddpm_as_sde,
