@@ -222,7 +222,7 @@ CLAIMS = (
         source="derived here",
         statement=_MIXTURE + r"\text{ for every }\lambda^2\in(0,\bar\beta_s]",
         road="joint density of (x_s, x_t), 2d-dimensional Gaussians, over that of x_t",
-        tolerance=2e-8,  # measured 2e-10 at (1, 1000): the road's joint covariance is near singular there
+        tolerance=5e-8,  # measured 7e-10 at (1, 1000): the road's joint covariance is near singular there
         formula=_kernel,
         check=_pairwise,
     ),
