@@ -158,6 +158,50 @@ def test_a_batch_depends_on_its_number_and_the_seed_alone() -> None:
     assert np.array_equal(job.batch(1, 5).mean, job.batch(1, 5).mean)
 
 
+def batches_run(run: Any) -> list[tuple[int, int]]:
+    """Number and size of each batch, and what `keep` saw, of 25 samples in batches of 10, 10 of them done."""
+    seen: list[tuple[int, int]] = []
+
+    class Recorded(gamma_run.GammaRun):
+        def batch(self, i: int, size: int) -> Any:
+            seen.append((i, size))
+            return super().batch(i, size)
+
+    job = Recorded(LINE, dpm.Schedule.linear(5), DataRecord.of(LINE, "line"), "trace", 10, 0)
+    told: list[tuple[int, int]] = []
+    kept: list[int] = []
+    found = run(
+        job,
+        25,
+        gamma_run.GammaRun.batch(job, 0, 10),
+        lambda m: kept.append(m.count),
+        lambda *p: told.append(p),
+    )
+    assert found.count == 25
+    assert (kept, told) == ([20, 25], [(10, 25), (20, 25), (25, 25)])
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("count // job.batch_size", "count // job.batch_size"),  # no mutant
+        ("count // job.batch_size", "0"),
+        ("count // job.batch_size", "count // job.batch_size + 1"),
+        ("min(job.batch_size, num_samples - count)", "job.batch_size"),
+        ("found = done", "found = None"),
+        ("found + batch", "batch + batch"),
+    ],
+)
+def test_mutants_of_a_run_are_caught(old: str, new: str) -> None:
+    run = rebuilt(gamma_run, "run", old, new)
+    try:
+        right = batches_run(run) == [(1, 10), (2, 5)]
+    except AssertionError:
+        right = False
+    assert right == (old == new)
+
+
 def job_of(kind: Any) -> Any:
     sch = dpm.Schedule.linear(40, beta_end=0.3)
     return kind(LINE, sch, DataRecord.of(LINE, "line"), "trace", 1000, 1)

@@ -180,6 +180,13 @@ def test_timesteps_of_every_kind(files: Path) -> None:
         assert timesteps_of(sample(*args)) == expected, args
 
 
+@pytest.mark.parametrize("name", ["gamma", "trajectory", "sample"])
+def test_help_loses_no_bracket(name: str) -> None:
+    """What stands in [ ] would be read as markup, and vanish."""
+    told = app.registered_commands[[c.name for c in app.registered_commands].index(name)].callback.__doc__
+    assert "[" not in told
+
+
 def test_gamma_brings_the_schedule(files: Path) -> None:
     assert "linear(0.0001, 0.3), N = 30" in " ".join(sample("-K", "3", "--gamma", "g.npz").stdout.split())
 

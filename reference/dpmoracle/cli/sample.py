@@ -94,9 +94,9 @@ def sample(
 ) -> int:
     """Sample with the exact oracle of the data in place of a network.
 
-    The model is E[x_0|x_t] of the points themselves, so all that is left of
-    an error comes from the sampler: its timesteps, its variances. The last
-    step, from the first timestep to the data, adds no noise.
+    The model is the exact mean of x_0 given x_t over the points themselves, so
+    whatever error is left comes from the sampler: its timesteps, its variances.
+    The last step, from the first timestep to the data, adds no noise.
 
     OUT.npy holds the samples, float64, one per row, as the rows of DATA.
 

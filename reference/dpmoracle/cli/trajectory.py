@@ -23,7 +23,7 @@ def trajectory(
     nodes: Annotated[
         list[int],
         typer.Option(
-            "-K", "--nodes", metavar="K", help="Network evaluations, in 2..N; give it more than once."
+            "-K", "--nodes", metavar="K", help="Network evaluations, in 2..N; may be given more than once."
         ),
     ],
     json: Annotated[
