@@ -64,8 +64,8 @@ class Trajectory:
 
     timesteps : (K,) int64 increasing, [0] = 1, [-1] = N; K network evaluations, K - 1 edges
     cost      : sum of J over the edges: nats times 2/d, without the last step 1 -> 0
-    method    : the program that found it: "multiplier" or "hull" where the certificate holds, "hull,
-                searched" where it does not, "li_chao", "dense", "brute_force" on request, "given" for a
+    method    : the program that found it: "multiplier" or "hull" where the certificate holds,
+                "hull_search" where it does not, "li_chao", "dense", "brute_force" on request, "given" for a
                 trajectory of the caller's
     """
 
