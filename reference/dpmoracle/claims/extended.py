@@ -62,7 +62,7 @@ def _monge(cost: Cost, world: World) -> Measurement:
     orc, errors = world.oracle(world.planes["full d=2"]), {}
     for kind in _FOUR:
         matrix = cost(orc, kind, _WIDE)
-        top = matrix[np.triu_indices(len(_WIDE), 1)].max()
+        top = np.abs(matrix[np.triu_indices(len(_WIDE), 1)]).max()
         errors[kind] = max(0.0, monge_defect(matrix)) / float(top)
     error, where = worst(errors)
     return Measurement(error, f"11 nodes from 1 to 1000 in d = 2, worst for {where}")
@@ -176,7 +176,8 @@ def _corrected(corrected: Callable[..., Array], world: World) -> Measurement:
                 true = lam2 + (bayes.given[some] * np.square(landed - aimed[:, None])).sum(1)
                 got = corrected(orc, sch, s, t, x[:, None], guess[:, None], lam2)[:, 0]
                 mass = bayes.mass[some]
-                errors[f"{name}, (s, t) = ({s}, {t})"] = float(mass @ np.abs(got / true - 1) / mass.sum())
+                off = float(mass @ np.abs(got / true - 1) / mass.sum())
+                errors[f"{name}, (s, t) = ({s}, {t}), λ² = {lam2:.3g}"] = off
     error, where = worst(errors)
     return Measurement(error, f"mean relative difference, worst for {where}")
 
