@@ -93,6 +93,12 @@ def _coefficients(step: Step, mmse: Array, rate: Array) -> SdeCoefficients:
     )
 
 
+def _integrated_rate(step: Step) -> Array:
+    """-log α_{t|s}, from whichever of α and 1 - α is the smaller and so the more exact."""
+    small = step.beta < 0.5
+    return -np.where(small, np.log1p(-np.where(small, step.beta, 0.0)), np.log(step.alpha))
+
+
 def _read(
     who: str, sch: Schedule, s: ArrayLike, t: ArrayLike, mmse_t: ArrayLike, rate: ArrayLike | None
 ) -> tuple[Step, Array, Array]:
@@ -107,7 +113,7 @@ def _read(
     mmse = as_float(who, "mmse_t", mmse_t)
     check_finite(who, "mmse_t", mmse)
     refuse(who, "mmse_t", mmse, mmse < 0, "must be >= 0, a mean squared error")
-    h = -np.log1p(-step.beta) if rate is None else as_float(who, "rate", rate)
+    h = _integrated_rate(step) if rate is None else as_float(who, "rate", rate)
     refuse(who, "rate", h, ~((h > 0) & np.isfinite(h)), "must be positive and finite, noise rate times step")
     mmse, h, *numbers = broadcast(who, mmse_t=mmse, rate=h, **step._asdict())
     return Step(*numbers), mmse, h
