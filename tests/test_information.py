@@ -130,6 +130,11 @@ def test_all_snr_on_weighted_and_repeated_points_is_their_entropy():
     assert snr_integral(GaussianMixture.from_points([[1.0], [1.0]]), 0, np.inf).value == 0.0
 
 
+def test_all_snr_reaches_as_far_as_the_nearest_points_need():
+    points = GaussianMixture.from_points([[0.0], [0.003], [1.0]])
+    assert abs(0.5 * snr_integral(points, 0, np.inf).value - np.log(3)) < 1e-10
+
+
 def test_all_snr_on_a_density_is_infinite():
     assert snr_integral(line(), 1.0, np.inf).value == np.inf
 
@@ -226,6 +231,7 @@ def test_effective_count_is_that_of_the_rare_event():
         (lambda y: 1 / (1 + 25 * y * y), -1.0, 1.0, 2 / 5 * np.arctan(5)),
         (lambda y: 1.0, 3.0, 7.0, 4.0),
         (lambda y: y**3, 0.0, 2.0, 4.0),
+        (lambda y: np.cos(16 * np.arccos(np.clip(y, -1, 1))), -1.0, 1.0, 2 / (1 - 16**2)),
     ],
 )
 def test_clenshaw_curtis_and_its_bound(f, low, high, truth):
@@ -233,6 +239,14 @@ def test_clenshaw_curtis_and_its_bound(f, low, high, truth):
     assert abs(total[0] - truth) <= error + 1e-14
     assert error < 1e-10
     assert abs(total[1] - (high - low)) < 1e-13
+
+
+def test_clenshaw_curtis_is_exact_up_to_its_degree():
+    """Tolerance 1 ends at 17 nodes, where the highest Chebyshev polynomial is known by its alternation."""
+    total, _ = clenshaw_curtis(
+        lambda y: np.array([np.cos(16 * np.arccos(np.clip(y, -1, 1))), 0.0]), -1.0, 1.0, 10.0
+    )
+    assert abs(total[0] - 2 / (1 - 16**2)) < 1e-15
 
 
 def test_clenshaw_curtis_uses_every_value_again():

@@ -148,6 +148,17 @@ def test_bound_minus_entropy_is_the_kl_with_x0(variances):
         assert abs(sampled.steps.value[k] - bound.steps.value[k]) < 4 * sampled.steps.error[k]
 
 
+def test_its_standard_error_is_calibrated_where_the_decoder_dominates():
+    orc, nodes, variances = Oracle(LINE, COARSE), [4, 6], [0.05, 0.9]
+    truth = float(elbo(orc, nodes, variances).total.value)
+    found = [
+        elbo(orc, nodes, variances, num_samples=200, rng=k, method="monte carlo").total for k in range(60)
+    ]
+    z = np.array([(e.value - truth) / e.error for e in found])
+    assert abs(z.mean()) < 0.6  # 4.6 standard errors
+    assert 0.65 < z.std() < 1.4  # chi-square with 59 degrees of freedom leaves this with probability 1e-4
+
+
 def test_optimal_variances_are_optimal():
     orc, nodes = Oracle(LINE, COARSE), [1, 3, 6]
     for lam2 in ("ddpm", lambda2_ddim(COARSE, [1, 3], [3, 6], 0.4)):
