@@ -106,7 +106,7 @@ def compare_chains(
     check_method(who, method)
     counts = [check_nodes(who, K, sch.N) for K in node_counts]
     count, random = check_count(who, "num_samples", num_samples, low=2), generator(who, rng)
-    q0, u = orc.q0, sch.snr
+    q0, u, log_2 = orc.q0, sch.snr, float(np.log(2))
     start = kl_to_normal(q0.diffuse(*map(float, sch.levels(sch.N))), count, random, method=method)
     found = gather(who, q0, u[1:], float(u[-1]), float(u[1]), count, random, method)
     v = np.append(0.0, found.mmse)
@@ -122,10 +122,8 @@ def compare_chains(
             for rule in RULES:
                 steps, excess = _chain_price(sch, found, v, nodes, rule, q0.d)
                 kl = add_estimates(start, excess)
-                bound = (
-                    None if frame is None else _scaled(add_estimates(frame, steps), 1 / (q0.d * np.log(2)))
-                )
-                rows.append(ChainRow(K, grid, rule, kl, float(kl.value) / (q0.d * np.log(2)), bound))
+                bound = None if frame is None else _scaled(add_estimates(frame, steps), 1 / (q0.d * log_2))
+                rows.append(ChainRow(K, grid, rule, kl, float(kl.value) / (q0.d * log_2), bound))
     return rows
 
 
