@@ -52,7 +52,7 @@ def divergence(q0: GaussianMixture, z: Array, angle: Array) -> Array:
     """
     cos, sin = np.cos(angle), np.sin(angle)
     p = q0.posterior(z, cos, sin)
-    e = q0.eigenvalues()
+    e = q0.support.eigenvalues()  # the components of p
     within = ((1.0 - e) / (np.square(cos)[:, None, None] * e + np.square(sin)[:, None, None])).sum(-1)
     spread = np.square(p.offsets).sum(-1)
     between = np.divide(spread, (sin**4)[:, None], out=np.zeros_like(spread), where=sin[:, None] > 0.0)
@@ -66,7 +66,7 @@ def last_angle(q0: GaussianMixture) -> float:
     is finished by x_0 = E[x_0 | z], exact where the posterior is a point and off by tan²φ / 2e <= 1e-16, relative,
     in a direction of variance e. Points closer together than the cut are not told apart.
     """
-    e = q0.eigenvalues()
+    e = q0.support.eigenvalues()
     squares = np.append(e[e > 0.0], q0.trace_cov() / q0.d)
     return float(np.arctan(_CUT * np.sqrt(squares[squares > 0.0].min(initial=1.0))))
 

@@ -105,5 +105,5 @@ def _error(low: Any, high: Any, before: Any, atol: float, rtol: float) -> float:
     low, high, before = (to_numpy(value).astype(np.float64) for value in (low, high, before))
     scale = np.maximum(atol, rtol * np.maximum(np.abs(low), np.abs(before)))
     off = np.square((low - high) / scale)
-    each = off.reshape(len(off), -1).mean(1) if off.ndim > 1 else off.mean(keepdims=True)
+    each = off.mean(tuple(range(1, off.ndim))) if off.ndim > 1 else off.mean(keepdims=True)
     return float(np.sqrt(each.max(initial=0.0)))

@@ -109,6 +109,7 @@ def solve(
     elif K is not None:
         raise InvalidParameterError(f"{who}: give K or nodes, not both; nodes have their own number of steps")
     levels = check_nodes(who, nodes)
+    _check_range(who, forward, levels)
     net = Network(
         who, ExactModel(model.q0, prediction) if isinstance(model, Oracle) else model, _namer(forward)
     )
@@ -134,6 +135,19 @@ def _grid(who: str, process: Any, K: int | None, method: str, grid: str, t_start
     if K is None:
         raise InvalidParameterError(f"{who}: needs K, the number of steps, or nodes")
     return solver_nodes(process, K, grid, t_start=t_start, t_end=t_end)
+
+
+def _check_range(who: str, process: Any, levels: list[Level]) -> None:
+    """Whether a Process has every level from the first node to the last; a solver asks for those between."""
+    if not isinstance(process, Process):
+        return
+    low, high = (float(process.half_log_snr(t)) for t in (process.t_max, 0.0))
+    first, last = half_log_snr(levels[0]), half_log_snr(levels[-1])
+    if first < low - 1e-12 * abs(low) or last > high + 1e-12 * abs(high):
+        raise InvalidParameterError(
+            f"{who}: nodes must lie within the levels of {process.name}, half_log_snr from {low:.6g} to {high:.6g}; "
+            f"they run from {first:.6g} to {last:.6g}. Choose others, or leave process out of a callable model"
+        )
 
 
 def _namer(process: Any) -> Callable[[Level], str]:

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..arrays import foreign
 from ..errors import InvalidParameterError
 from ..mixture import GaussianMixture
 from .coefficients import Level, half_log_snr
 
-__all__ = ["ExactModel", "Model", "Network", "as_network"]
+__all__ = ["Counted", "ExactModel", "Model", "Network", "as_network", "name_level", "predict"]
 
+Array = NDArray[np.float64]
 #: model(x, a, sigma) predicts ε or x_0, of the shape of x, for x = a x_0 + sigma ε
 Model = Callable[[Any, float, float], Any]
 
@@ -31,10 +33,26 @@ class ExactModel:
         flat, _ = self.q0.rows("ExactModel", x)
         out = np.empty_like(flat)
         for block in self.q0.blocks(len(flat)):
-            rows = flat[block]
-            p = self.q0.posterior(rows, np.full(len(rows), a), np.full(len(rows), sigma))
-            out[block] = p.mean if self.prediction == "data" else -sigma * p.score
+            out[block] = predict(self.q0, self.prediction, flat[block], a, sigma)
         return out.reshape(x.shape)
+
+
+def predict(q0: GaussianMixture, prediction: str, x: Array, a: float, sigma: float) -> Array:
+    """The same for plain rows x (B, d), nothing validated."""
+    p = q0.posterior(x, np.full(len(x), a), np.full(len(x), sigma))
+    return p.mean if prediction == "data" else -sigma * p.score
+
+
+@dataclass
+class Counted:
+    """A model as it is, with its calls counted."""
+
+    model: Model
+    evaluations: int = 0
+
+    def __call__(self, x: Any, a: float, sigma: float) -> Any:
+        self.evaluations += 1
+        return self.model(x, a, sigma)
 
 
 @dataclass

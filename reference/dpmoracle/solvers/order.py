@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -14,7 +15,7 @@ from ..checking import check_count, generator
 from ..errors import InvalidParameterError
 from ..flow import flow_levels
 from ..mixture import GaussianMixture
-from .network import ExactModel, Network, name_level
+from .network import Counted, predict
 from .path import vp_path
 
 __all__ = ["STEPS", "OrderFit", "Yardstick", "measure_order"]
@@ -100,11 +101,10 @@ class Yardstick:
         steps: Sequence[int] = STEPS,
     ) -> OrderFit:
         """Run solver(model, x, nodes) at each number of steps; see `measure_order`."""
-        model = ExactModel(self.q0, prediction)
         errors, counts = [], []
         for K in steps:
             nodes = self.nodes(check_count("measure_order", "steps", K))
-            net = Network("measure_order", model, name_level)
+            net = Counted(partial(predict, self.q0, prediction))
             given = {"start": self.states(nodes, exact_start)} if exact_start else {}
             landed = solver(net, self.x, nodes, **given)
             errors.append(float(np.sqrt(np.square(landed - self.end).mean())))
