@@ -1,0 +1,15 @@
+"""One thread for the matrix products of the tests, and Hypothesis without a clock."""
+
+from __future__ import annotations
+
+import os
+
+# Before NumPy is loaded. The products here are small: threads that spin between them cost more than they bring.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from hypothesis import settings
+
+settings.register_profile("default", deadline=None)
+# A submission must not fail on an example that the one before it happened not to draw.
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "default")
