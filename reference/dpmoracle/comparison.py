@@ -229,7 +229,9 @@ def _at(found: Information, t: Steps) -> Information:
 
 
 def _grid(sch: Schedule, v: Array, K: int, grid: str) -> Steps:
-    return even_grid(sch.N, K) if grid == "even" else optimal_trajectory(sch.snr, v, K).timesteps
+    if grid == "even" or K == sch.N:  # with every timestep a node there is nothing to choose
+        return even_grid(sch.N, K)
+    return optimal_trajectory(sch.snr, v, K).timesteps
 
 
 def _interval(values: Array, level: float) -> tuple[float, float]:

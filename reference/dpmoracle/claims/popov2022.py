@@ -245,7 +245,7 @@ CLAIMS = (
     ),
     refuted(
         id="popov.euler",
-        source="song2021sde, the reverse SDE by Euler and Maruyama",
+        source="song2021, the reverse SDE by Euler and Maruyama",
         statement=r"\kappa=\omega=0,\ \sigma^2=\beta_th\ \text{is as likely as any other}",
         road="least squares of x_s on (x_t, score) over brute-force posteriors",
         tolerance=1e-9,
