@@ -246,7 +246,7 @@ _CHAIN_ROAD = "log q - log p over sampled chains, densities of the nodes and tra
 def _kl_claim(kind: str, imperfect: bool) -> Claim:
     return holds(
         id=f"extended.kl.{kind.replace('_', '-')}{'.imperfect' if imperfect else ''}",
-        source="DESIGN, other covariances" + ("; bao2022extended Theorem 2" if imperfect else ""),
+        source="derived here, for other covariances" + ("; bao2022extended Theorem 2" if imperfect else ""),
         statement=r"KL=KL(q_N\|N(0,I))+\tfrac12\bigl(\textstyle\sum_k "
         + _LABEL[kind]
         + r"-d\int V\,du\bigr)"
@@ -263,7 +263,7 @@ def _kl_claim(kind: str, imperfect: bool) -> Claim:
 CLAIMS = (
     holds(
         id="extended.monge",
-        source="DESIGN, other covariances",
+        source="derived here, for other covariances",
         statement=r"J(s,t)+J(s',t')\le J(s,t')+J(s',t)\ \text{for the four covariance costs}",
         road="the inequality itself for all neighbours",
         tolerance=1e-10,
@@ -274,7 +274,7 @@ CLAIMS = (
     *(_kl_claim(kind, True) for kind in ("state_full",)),
     refuted(
         id="extended.kl.constant-for-state",
-        source="DESIGN, other covariances",
+        source="derived here, for other covariances",
         statement=r"\log\det(I+E[C]\Delta u)\ \text{is the cost of a covariance that depends on}\ x_t",
         road=_CHAIN_ROAD,
         tolerance=4.5,
@@ -322,7 +322,7 @@ CLAIMS = (
     ),
     refuted(
         id="extended.imperfect.uncorrected",
-        source="the optimum of the exact mean, used with another",
+        source="bao2022extended Theorem 1, used with another mean",
         statement=r"\sigma^{*2}(x_t)=\lambda^2+c^2\operatorname{Cov}_{ii}\ \text{for every mean}",
         road="E[(x_s-\\mu)^2|x_t] by direct summation over the prior",
         tolerance=1e-9,
@@ -331,7 +331,7 @@ CLAIMS = (
     ),
     holds(
         id="extended.sqrt-kappa.ordinary",
-        source="DESIGN, sqrt(κ) grid as a schedule",
+        source="derived here, the sqrt(κ) grid as a schedule",
         statement=r"\text{steps}\propto\sqrt\kappa\ \text{reach 1.05 times the optimal excess, modes at}\ "
         r"\pm1,\tau^2=1",
         road="the trajectory program on 3000 timesteps",
@@ -341,7 +341,7 @@ CLAIMS = (
     ),
     refuted(
         id="extended.sqrt-kappa.narrow",
-        source="DESIGN, sqrt(κ) grid as a schedule",
+        source="derived here, the sqrt(κ) grid as a schedule",
         statement=r"\text{steps}\propto\sqrt\kappa\ \text{reach 1.05 times the optimal excess, modes at}\ "
         r"\pm1,\tau^2=10^{-3}",
         road="the trajectory program on 3000 timesteps",
@@ -351,7 +351,7 @@ CLAIMS = (
     ),
     holds(
         id="extended.sqrt-kappa.polished",
-        source="DESIGN, sqrt(κ) grid as a schedule",
+        source="derived here, the sqrt(κ) grid as a schedule",
         statement=r"\text{polished in a band, it reaches the optimal excess, modes at}\ \pm1,\tau^2=10^{-3}",
         road="the trajectory program on 3000 timesteps",
         tolerance=1e-6,
