@@ -394,6 +394,12 @@ def test_wrong_use_is_named(call, words):
         call()
 
 
+def test_the_method_of_the_oracle():
+    x = starts(ORC.q0, ORC.process, 1.0)
+    assert (ORC.flow(x, 1.0, 0.1) == flow(ORC, x, 1.0, 0.1)).all()
+    assert (ORC.flow(x, 1.0, 0.1, rtol=1e-6) == flow(ORC, x, 1.0, 0.1, 1e-6)).all()
+
+
 def test_singular_data_at_rest_stay():
     assert (flow(POINTS, X, 0.0, 0.0) == X).all()
 
