@@ -57,7 +57,6 @@ def test_order(name, yardsticks):
         (partial(dpm_singlestep, order=3, lower_end=True), 3),
         (partial(dpm_multistep, order=3, lower_end=True), 2),
     ],
-    ids=str,
 )
 def test_order_as_users_start(solver, order, yardsticks):
     """A first step of order p leaves O(h^{p+1}), and so does a last one: the order is held at p + 1."""
