@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+from typing import Any
 
 # Before NumPy is loaded. The products here are small: threads that spin between them cost more than they bring.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -13,3 +15,10 @@ settings.register_profile("default", deadline=None)
 # A submission must not fail on an example that the one before it happened not to draw.
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+def pytest_make_parametrize_id(val: Any) -> str | None:
+    """Name a partial by its function and arguments: its repr holds an address, which differs between workers."""
+    if isinstance(val, functools.partial):
+        return "-".join([val.func.__name__, *map(str, val.args), *(f"{k}={v}" for k, v in val.keywords.items())])
+    return None
