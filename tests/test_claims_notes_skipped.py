@@ -95,7 +95,7 @@ def test_the_skips_skip():
 
 
 def test_alpha_of_one_step_loses_four_digits_on_the_longest_skip():
-    """DESIGN section 5, erratum 4: 1.8e-4 for 1.88."""
+    """On (1, 1000) the one-step α gives next to nothing."""
     verdict = judge(CLAIMS["notes.9.variance.alpha"], WORLD)
     assert verdict.measured == pytest.approx(1, abs=1e-3)
     assert "(1, 1000)" in verdict.evidence

@@ -162,7 +162,7 @@ def test_the_road_knows_the_oracle():
 
 
 def test_evidence_shows_the_size_of_the_misprints():
-    """DESIGN section 5: printed over true, for DDPM, 0.46, 0.86 and 0.9997 at t = 2, 10, 500."""
+    """Printed over true, for DDPM, 0.46, 0.86 and 0.9997 at t = 2, 10, 500."""
     evidence = judge(CLAIMS["notes.5.printed"], WORLD).evidence
     assert "DDPM: 0.46" in evidence
     assert "0.85" in evidence

@@ -102,5 +102,5 @@ def test_the_parts_that_the_mutants_change_are_right():
 
 
 def test_products_of_kernels_are_off_by_tens_of_percent():
-    """DESIGN section 4: other λ² give a pairwise law, not factors of the joint."""
+    """Other λ² give a pairwise law, not factors of the joint."""
     assert judge(CLAIMS[-1], WORLD).measured > 0.1

@@ -33,17 +33,32 @@ _EXPORTS = {
     ],
     "trajectory": [
         "MongeCertificate",
+        "ShortestPaths",
         "Trajectory",
+        "clip_mmse",
+        "evaluate_trajectory",
         "even_grid",
+        "mmse_bounds",
+        "mmse_integral",
         "monge_certificate",
         "optimal_trajectories",
         "optimal_trajectory",
+        "path_cost",
+        "power_grid",
         "quadratic_grid",
         "shortest_paths",
+        "sqrt_kappa_grid",
         "trajectory_cost",
     ],
+    "likelihood": ["elbo", "kl_to_normal", "snr_integral", "trajectory_kl"],
+    "sampler": ["ancestral_step", "sample"],
+    "sde_step": ["ml_sde_step"],
+    "solvers": ["measure_order", "solve", "solver_nodes"],
+    "flow": ["flow_path", "log_prob_flow"],
+    "covariance_cost": ["covariance_cost"],
+    "comparison": ["compare_chains", "compare_samples"],
 }
-_SUBPACKAGES = ["claims", "report", "strategies"]
+_SUBPACKAGES = ["claims", "report", "solvers", "strategies"]
 _HOME = {name: module for module, names in _EXPORTS.items() for name in names}
 
 __all__ = ["__version__", *_HOME, *_SUBPACKAGES]  # pyright: ignore[reportUnsupportedDunderAll]

@@ -77,7 +77,6 @@ def estimate_mmse(
     r"""Mean squared error per dimension of any prediction of x_0 (the residual estimator of V).
 
     .. math:: \hat V_t = \frac1M \sum_{m=1}^M \frac{\|x_0^{(m)} - \hat x_0(x_t^{(m)}, t)\|^2}{d}
-       \qquad \text{[DESIGN, "Four estimators of V_t"]}
 
     x0_model : f(x (B, d) float64, t (B,) int64) -> (B, d). The other arguments as in `estimate_gamma`.
     """

@@ -6,7 +6,7 @@ A sample is x_0 = y_c + p (p = τζ, zero for points), x_t = a x_0 + σε. With 
 
 which do not depend on the level, the posterior weight of component i is proportional to
 
-    w_i exp(-(a²/v) G_i + (aσ/v) E_i)                     [DESIGN, "One matrix product for all timesteps"].
+    w_i exp(-(a²/v) G_i + (aσ/v) E_i).
 
 The exponent of the sample's own component is 0 and every other is at most ½(⟨ζ, e⟩² + ⟨ε, e⟩²), e the unit
 vector along D_i: a few tens for normal ζ and ε, so nothing overflows and no pass for the maximum is needed.
@@ -155,7 +155,7 @@ def shared_samples(
     means     : (C, d)
     tau2      : shared variance, 0 for points
     a, sigma  : (T,) levels, a >= 0 and a² tau2 + sigma² > 0; "score" needs a > 0
-    estimator : "pair", "trace", "residual", "score" [DESIGN, "Four estimators of V_t"], or "gamma", ‖s‖²/d
+    estimator : "pair", "trace", "residual", "score", or "gamma", ‖s‖²/d
 
     "pair" and "trace" subtract terms no larger than ‖x_0 - E[x_0|x_t]‖², whose mean is V itself, x_0 being a
     draw from the posterior: rounding takes digits from rare samples, none from their mean. "score" loses them
