@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import reduce
 from operator import add
 
@@ -13,17 +12,18 @@ from .errors import InvalidParameterError
 from .estimate import Estimate
 from .mixture import GaussianMixture
 from .moments import Moments
-from .posterior import Posterior
-from .quadrature import Projection, integrate, project
+from .projection import project
+from .quadrature import between
 from .shared import shared_moments
 
 __all__ = ["METHODS", "expected"]
 
 Array = NDArray[np.float64]
 METHODS = ("exact", "quadrature", "trace", "pair", "residual", "score")
-_GOOD = (
-    1e-9  # a quadrature bound above this share of the value makes way for sampling, unless asked for by name
-)
+_GOOD = 1e-8  # a quadrature bound above this share of the value makes way for sampling
+_MANY = 16  # components up to which quadrature is tried unasked: its work grows with their cube
+_ROUNDING = 2e-15
+_TINY = 2.3e-308  # what underflow may have lost
 _SAMPLES = 256  # samples carried through all levels at once
 
 
@@ -41,37 +41,36 @@ def expected(
     Levels without noise have closed forms: V = 0; Γ = inf where a covariance is singular, else it is the Fisher
     information and is found as at any other level.
     """
-    projection = project(q0) if method in (None, "exact", "quadrature") else None
-    if method == "exact" and not (_is_gaussian(q0) or (projection and projection.rank == 0)):
+    q = q0.support
+    closed = (sigma == 0) & (quantity == "mmse" or q.is_singular)
+    value = np.where(closed, 0.0 if quantity == "mmse" else np.inf, 0.0)
+    error, count = np.zeros(len(a)), np.full(len(a), np.inf)
+    todo = np.flatnonzero(~closed)
+    if method == "exact" and not _is_gaussian(q):
         raise InvalidParameterError(
-            f'{quantity}: method "exact" needs a single Gaussian; this mixture has {q0.n_components} components. '
+            f'Oracle.{quantity}: method "exact" needs a single Gaussian; got {q0!r}. '
             "Leave method=None to have it chosen"
         )
-    if method == "quadrature" and projection is None:
-        raise InvalidParameterError(
-            f'{quantity}: method "quadrature" needs d <= 2, or one shared isotropic covariance and means that span '
-            f"at most two dimensions; got {q0!r}. Use a Monte Carlo method"
-        )
-    value, error = np.zeros(len(a)), np.zeros(len(a))
-    count = np.full(len(a), np.inf)
-    closed = sigma == 0
-    if quantity == "gamma":
-        value[closed] = np.inf
-        if not q0.is_singular:
-            closed = np.zeros(len(a), dtype=bool)
-    todo = np.flatnonzero(~closed)
-    if _is_gaussian(q0) and method in (None, "exact"):
-        value[todo] = _gaussian(q0, a[todo], sigma[todo], quantity)
-        error[todo] = 1e-15 * value[todo]
+    if _is_gaussian(q) and method in (None, "exact"):
+        value[todo] = [_within(q, *level, quantity) / q.d for level in zip(a[todo], sigma[todo])]
+        error[todo] = _ROUNDING * value[todo]
         return Estimate(value, error, "exact", count)
-    if projection is not None:
-        value[todo], error[todo] = _projected(projection, a[todo], sigma[todo], quantity)
-        if method is not None or (error[todo] <= _GOOD * value[todo]).all():
-            return Estimate(value, error, "exact" if projection.rank == 0 else "quadrature", count)
+    if method == "quadrature" or (method is None and q.n_components <= _MANY):
+        value[todo], error[todo] = _integrated(q, a[todo], sigma[todo], quantity)
+        bad = error > _GOOD * value + _TINY
+        if not bad.any():
+            return Estimate(value, error, "quadrature", count)
+        if method is not None:
+            raise InvalidParameterError(_out_of_reach(q, quantity, int(bad.sum())))
     if method is None:
         # ‖s‖² itself is the better route to Γ where there is a density; for points 1 - uV is, by far.
-        method = "score" if quantity == "gamma" and not q0.is_singular else "trace"
-    found = _sampled(q0, a[todo], sigma[todo], quantity, num_samples, rng, method)
+        method = "score" if quantity == "gamma" and not q.is_singular else "trace"
+    if method == "score" and quantity == "mmse" and (a[todo] == 0).any():
+        raise InvalidParameterError(
+            'Oracle.mmse: method "score" needs a > 0 (some signal); where a = 0 the score knows nothing of x_0. '
+            'Use "trace"'
+        )
+    found = _sampled(q, a[todo], sigma[todo], quantity, num_samples, rng, method)
     value[todo], error[todo], count[todo] = found.mean, found.stderr, found.effective_count
     if quantity == "gamma" and method != "score":
         u = np.square(a[todo] / sigma[todo])
@@ -80,36 +79,42 @@ def expected(
     return Estimate(value, error, method, count)
 
 
-def _is_gaussian(q0: GaussianMixture) -> bool:
-    return int((q0.weights > 0).sum()) == 1
+def _is_gaussian(q: GaussianMixture) -> bool:
+    same = q.shared_variance is not None and (q.means == q.means[0]).all()
+    return q.n_components == 1 or bool(same)
 
 
-def _gaussian(q0: GaussianMixture, a: Array, sigma: Array, quantity: str) -> Array:
-    """V = mean_k e_k σ²/(a² e_k + σ²) and Γ = mean_k 1/(a² e_k + σ²) over the eigenvalues of the covariance."""
-    e = q0.eigenvalues()[int(q0.weights.argmax())]
-    s2 = np.square(sigma)[:, None]
-    v = np.square(a)[:, None] * e + s2
-    return np.asarray(((e * s2 if quantity == "mmse" else 1.0) / v).mean(1))
+def _within(q: GaussianMixture, a: float, sigma: float, quantity: str) -> float:
+    """Σ_i w_i Tr(σ² S_i P_i), the part of d V within the components, or Σ_i w_i Tr(P_i) for d Γ."""
+    e, s2 = q.eigenvalues(), sigma * sigma
+    v = a * a * e + s2
+    return float(q.weights @ ((e * s2 if quantity == "mmse" else 1.0) / v).sum(1))
 
 
-def _projected(p: Projection, a: Array, sigma: Array, quantity: str) -> tuple[Array, Array]:
-    """[r · quadrature in the span + (d - r) · closed form outside it] / d, and its bound."""
+def _integrated(q: GaussianMixture, a: Array, sigma: Array, quantity: str) -> tuple[Array, Array]:
+    """V or Γ and its bound: what is closed within the components, and between them by quadrature; inf bound if not."""
+    inner = project(q)
+    if inner is None:
+        return np.zeros(len(a)), np.full(len(a), np.inf)
+    sign = 1 if quantity == "mmse" else -1
     total, error = np.zeros(len(a)), np.zeros(len(a))
-    if p.rest > 0:
-        s2 = np.square(sigma)
-        total += p.rest * (p.tau2 * s2 if quantity == "mmse" else 1.0) / (np.square(a) * p.tau2 + s2)
-    if p.inner is not None:
-        statistic: Callable[[Posterior], Array] = _score_norm if quantity == "gamma" else Posterior.trace
-        for k in range(len(a)):
-            value, bound = integrate(p.inner, float(a[k]), float(sigma[k]), statistic)
-            total[k] += value
-            error[k] += bound
-    d = p.rank + p.rest
-    return total / d, error / d + 1e-15 * total / d
+    for k, level in enumerate(zip(a.tolist(), sigma.tolist())):
+        within = _within(q, *level, quantity)
+        spread, bound = between(inner, *level, quantity, sign * within)
+        total[k], error[k] = within + sign * spread, bound + _ROUNDING * within
+    return total / q.d, error / q.d + _TINY
 
 
-def _score_norm(p: Posterior) -> Array:
-    return np.asarray(np.square(p.score).sum(-1))
+def _out_of_reach(q: GaussianMixture, quantity: str, levels: int) -> str:
+    if project(q) is None:
+        return (
+            f'Oracle.{quantity}: method "quadrature" needs d <= 2, or one shared isotropic covariance and means that '
+            f"span at most two dimensions; got {q!r}. Use a Monte Carlo method"
+        )
+    return (
+        f'Oracle.{quantity}: method "quadrature" cannot reach 8 digits at {levels} of the levels, where the '
+        "components' widths differ too much. Use a Monte Carlo method"
+    )
 
 
 def _sampled(
@@ -138,7 +143,7 @@ def _sampled(
 
 
 def _statistic(q0: GaussianMixture, x0: Array, noise: Array, a: float, sigma: float, method: str) -> Array:
-    """(M,) per-sample values whose mean is V (or Γ for "gamma") at one level; DESIGN section 4."""
+    """(M,) per-sample values whose mean is V (or Γ for "gamma") at one level."""
     x = a * x0 + sigma * noise
     out = np.empty(len(x))
     for block in q0.blocks(len(x)):

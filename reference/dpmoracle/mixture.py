@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .arrays import foreign
-from .checking import as_float, check_count, check_finite, generator
+from .checking import as_float, check_count, check_finite, generator, offenders
+from .covariances import decompose
 from .errors import InvalidParameterError
 from .posterior import Posterior, posterior, row_blocks
 
 __all__ = ["GaussianMixture"]
 
 Array = NDArray[np.float64]
-_SHAPES = {"spherical": "(C,)", "diag": "(C, d)", "tied": "(d, d)", "full": "(C, d, d)"}
+_FAR = 1e100
 
 
 class GaussianMixture:
@@ -27,11 +28,15 @@ class GaussianMixture:
     covariances     : (C,) variances, (C, d) diagonals, (d, d) shared, or (C, d, d), as covariance_type says
     covariance_type : "spherical", "diag", "tied" or "full", as in scikit-learn
 
-    Accuracy: score, posterior mean and posterior covariance keep 1e-12 relative for SNR from 1e-12 to 1e12
-    wherever they are well conditioned. They are not where a rounding of the inputs already moves them: the
-    responsibilities by about 2e-16 · a|x||m_i - m_j|/V near a boundary between components, the score and the
-    noise prediction by 2e-16 · |x|/|x - a m| next to a mean, and everything by 2e-16 times the condition number
-    of a² S + σ² I when S is tied or full, because its small eigenvalues are only known to 2e-16 of the largest.
+    Accuracy, for SNR from 1e-12 to 1e12 and any d: every entry of the log density, the score, the predictions and
+    the posterior covariance is right to 1e-12 of its value, plus 8 times what a change of the last place (2e-16) of
+    every input number can do to it; for tied and full covariances, whose bases are rotated, plus 32 times, and in the
+    largest entry of the vector or matrix instead of each (a covariance entry (j, k): of sqrt(C_jj C_kk)). The second
+    part is what no algorithm can avoid. With V = a² S + σ² it is the larger one
+      - between components, where log r_i - log r_j moves by 2e-16 · (|x| + a|m|) · a|m_i - m_j|/V;
+      - next to a mean, where the score and the noise prediction move by 2e-16 · |x|/|x - a m| of their value, and
+        wherever terms cancel: log_prob near 0, an entry of x0 near 0, v where the data are nearly N(0, I);
+      - for tied and full S, by 2e-16 times the condition number of its correlation matrix, not of S itself.
 
     Raises InvalidParameterError for wrong shapes, weights that are negative, nan or do not sum to one, and
     covariances that are not symmetric or not positive semi-definite (the component and eigenvalue are named).
@@ -54,7 +59,8 @@ class GaussianMixture:
                 f"GaussianMixture: means must have shape (C, d) = ({len(w)}, d) to match weights; got {m.shape}"
             )
         check_finite("GaussianMixture", "means", m)
-        spectrum, basis = _decompose(covariances, covariance_type, *m.shape)
+        _refuse_huge("GaussianMixture", "means", m)
+        spectrum, basis = decompose(covariances, covariance_type, *m.shape)
         self._fill(w, m, spectrum, basis, covariance_type)
 
     def _fill(
@@ -66,15 +72,12 @@ class GaussianMixture:
         for array in (weights, means, spectrum, basis):
             if array is not None:
                 array.setflags(write=False)
-        with np.errstate(divide="ignore"):
-            log_weights = np.log(weights)
         fields = {
             "weights": weights,
             "means": means,
             "covariance_type": covariance_type,
             "_spectrum": spectrum,
             "_basis": basis,
-            "_log_weights": log_weights,
         }
         for name, value in fields.items():
             object.__setattr__(self, name, value)
@@ -111,7 +114,13 @@ class GaussianMixture:
                 f"GaussianMixture.from_sklearn: needs a fitted mixture; {type(gm).__name__} has no "
                 f"{', '.join(missing)}. Call fit first"
             )
-        return cls(gm.weights_, gm.means_, gm.covariances_, covariance_type=gm.covariance_type)
+        w, s = (
+            as_float("GaussianMixture.from_sklearn", n, getattr(gm, n)) for n in ("weights_", "covariances_")
+        )
+        if gm.covariance_type in ("tied", "full"):
+            s = 0.5 * (s + s.swapaxes(-1, -2))
+        # A fit to float32 data sums to 1, and is symmetric, to 1e-7 only.
+        return cls(w / w.sum(), gm.means_, s, covariance_type=gm.covariance_type)
 
     @property
     def n_components(self) -> int:
@@ -133,15 +142,25 @@ class GaussianMixture:
         return np.broadcast_to(self._spectrum, (count, d)).copy()
 
     @property
+    def support(self) -> GaussianMixture:
+        """The same law without the components of weight 0; the mixture itself if it has none."""
+        used = self.weights > 0
+        if used.all():
+            return self
+        spectrum = self._spectrum[used] if len(self._spectrum) > 1 else self._spectrum
+        basis = self._basis[used] if self._basis is not None and len(self._basis) > 1 else self._basis
+        return self._assembled(self.weights[used], self.means[used], spectrum, basis, self.covariance_type)
+
+    @property
     def shared_variance(self) -> float | None:
-        """τ² if every covariance is τ² I, else None; data points give 0."""
-        first = self._spectrum.flat[0]
-        return float(first) if (self._spectrum == first).all() else None
+        """τ² if every covariance of positive weight is τ² I, else None; data points give 0."""
+        spectrum = self.support._spectrum
+        return float(spectrum.flat[0]) if (spectrum == spectrum.flat[0]).all() else None
 
     @property
     def is_singular(self) -> bool:
-        """Whether some component has no density."""
-        return bool((self._spectrum == 0).any())
+        """Whether some component of positive weight has no density."""
+        return bool((self.support._spectrum == 0).any())
 
     def eigenvalues(self) -> Array:
         """(C, d) eigenvalues of the covariances, in the order of their bases."""
@@ -204,8 +223,12 @@ class GaussianMixture:
         )
 
     def posterior(self, x: Array, a: Array, sigma: Array) -> Posterior:
-        """q(x_0 | x) for rows x (B, d) at levels a, sigma (B,); plain arrays, nothing validated."""
-        return posterior(x, a, sigma, self._log_weights, self.means, self._spectrum, self._basis)
+        """q(x_0 | x) for rows x (B, d) at levels a, sigma (B,); plain arrays, nothing validated.
+
+        Its components are those of `support`.
+        """
+        q = self.support
+        return posterior(x, a, sigma, np.log(q.weights), q.means, q._spectrum, q._basis)
 
     def blocks(self, rows: int) -> Any:
         """Slices over `rows` rows of x that keep the temporaries of `posterior` small."""
@@ -215,7 +238,7 @@ class GaussianMixture:
         """The law of slope · x_0 + shift + sqrt(variance) ξ under the one-row posterior p."""
         means = slope * (p.mean + p.offsets[0]) + shift
         spectrum = slope * slope * p.spectrum[0] + variance
-        return self._assembled(p.weights[0].copy(), means, spectrum, self._basis, self.covariance_type)
+        return self._assembled(p.weights[0].copy(), means, spectrum, p.basis, self.covariance_type)
 
     def rows(self, who: str, x: Any) -> tuple[Array, tuple[int, ...]]:
         """x (..., d) as (B, d) float64 with its leading shape; refuses nan, inf and other dimensions."""
@@ -223,6 +246,7 @@ class GaussianMixture:
         if x.ndim == 0 or x.shape[-1] != self.d:
             raise InvalidParameterError(f"{who}: x must have shape (..., {self.d}); got {x.shape}")
         check_finite(who, "x", x)
+        _refuse_huge(who, "x", x)
         return x.reshape(-1, self.d), x.shape[:-1]
 
     def _over_rows(
@@ -238,7 +262,7 @@ class GaussianMixture:
         for block in self.blocks(len(flat)):
             level = np.ones(len(flat[block]))
             out[block] = take(self.posterior(flat[block], level, np.zeros_like(level)))
-        return out.reshape(*lead, *tail)
+        return out.reshape((*lead, *tail))
 
     def __repr__(self) -> str:
         return f"GaussianMixture(C={self.n_components}, d={self.d}, covariance_type={self.covariance_type!r})"
@@ -246,7 +270,6 @@ class GaussianMixture:
     # Set once in _fill.
     _spectrum: Array
     _basis: Array | None
-    _log_weights: Array
 
 
 def _checked_weights(weights: ArrayLike) -> Array:
@@ -257,50 +280,20 @@ def _checked_weights(weights: ArrayLike) -> Array:
     if (w < 0).any():
         i = int(w.argmin())
         raise InvalidParameterError(f"GaussianMixture: weights must be >= 0; weights[{i}] is {w[i]:g}")
-    if abs(w.sum() - 1) > 1e-8:
+    with np.errstate(over="ignore"):
+        total = w.sum()
+    if abs(total - 1) > 1e-8:
         raise InvalidParameterError(
-            f"GaussianMixture: weights must sum to 1 within 1e-8; they sum to {w.sum():.12g}. "
+            f"GaussianMixture: weights must sum to 1 within 1e-8; they sum to {total:.12g}. "
             "Divide them by their sum if that is meant"
         )
-    return np.asarray(w / w.sum())
+    return np.asarray(w / total)
 
 
-def _decompose(covariances: ArrayLike, kind: str, count: int, d: int) -> tuple[Array, Array | None]:
-    """Eigenvalues (C or 1, d or 1) and eigenvectors (C or 1, d, d; None for the axes)."""
-    if kind not in _SHAPES:
-        raise InvalidParameterError(
-            f"GaussianMixture: covariance_type must be one of {', '.join(_SHAPES)}; got {kind!r}"
-        )
-    s = as_float("GaussianMixture", "covariances", covariances)
-    wanted = {"spherical": (count,), "diag": (count, d), "tied": (d, d), "full": (count, d, d)}[kind]
-    if s.shape != wanted:
-        raise InvalidParameterError(
-            f"GaussianMixture: {kind} covariances must have shape {_SHAPES[kind]} = {wanted}; got {s.shape}"
-        )
-    check_finite("GaussianMixture", "covariances", s)
-    if kind in ("spherical", "diag"):
-        s = s.reshape(count, -1)
-        _refuse_negative(s, s.min(1), np.zeros(count))
-        return s, None
-    s = s.reshape(-1, d, d)
-    skew = np.abs(s - s.swapaxes(1, 2)).max((1, 2))
-    scale = np.abs(s).max((1, 2))
-    if (skew > 1e-8 * scale).any():
-        i = int(np.argmax(skew - 1e-8 * scale))
-        raise InvalidParameterError(
-            f"GaussianMixture: covariances must be symmetric; component {i} differs from its transpose by {skew[i]:.3g}"
-        )
-    spectrum, basis = np.linalg.eigh(0.5 * (s + s.swapaxes(1, 2)))
-    # eigh returns a zero eigenvalue as anything within a few ulps of the largest.
-    _refuse_negative(s, spectrum[:, 0], 1e-13 * d * np.abs(spectrum).max(1))
-    return np.maximum(spectrum, 0.0), basis
-
-
-def _refuse_negative(s: Array, smallest: Array, slack: Array) -> None:
-    bad = smallest < -slack
+def _refuse_huge(who: str, name: str, value: Array) -> None:
+    """Squares of what lies further out overflow."""
+    bad = np.abs(value) > _FAR
     if bad.any():
-        i = int(np.flatnonzero(bad)[0])
         raise InvalidParameterError(
-            "GaussianMixture: covariances must be positive semi-definite; "
-            f"component {i} has smallest eigenvalue {smallest[i]:.6g}"
+            f"{who}: {name} must lie within {_FAR:g} of 0; got {value[bad][0]:g} at {offenders(bad)}. Scale the data"
         )

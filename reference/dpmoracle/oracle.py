@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -10,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .arrays import foreign, to_numpy
-from .backends import BACKENDS
-from .checking import check_count, generator
+from .backends import pick
+from .checking import as_float, check_count, generator
 from .errors import InvalidParameterError
 from .estimate import Estimate
 from .expectation import METHODS, expected
 from .mixture import GaussianMixture
-from .posterior import Posterior
+from .posterior import Posterior, posterior
 from .schedule import Schedule
 
 __all__ = ["Forward", "Oracle"]
@@ -62,10 +63,9 @@ class Oracle:
             raise InvalidParameterError(
                 f"Oracle: process must be a Schedule or a Process; got {type(self.process).__name__}"
             )
-        if self.backend not in BACKENDS:
-            raise InvalidParameterError(
-                f"Oracle: backend must be one of {', '.join(BACKENDS)}; got {self.backend!r}"
-            )
+        pick(
+            "posterior", self.backend, posterior
+        )  # a kernel that does not exist is refused here, not at first use
 
     @foreign
     def score(self, x: Any, t: Any) -> Any:
@@ -106,7 +106,7 @@ class Oracle:
             )
         d = self.q0.d
         tail: tuple[int, ...] = {"full": (d, d), "diag": (d,), "trace": ()}[form]
-        needed = 8 * int(np.prod(np.shape(x)[:-1])) * int(np.prod(tail))
+        needed = 8 * math.prod(np.shape(x)[:-1]) * math.prod(tail)
         if needed > max_bytes:
             raise InvalidParameterError(
                 f"Oracle.posterior_cov: the result needs {needed:,} bytes, more than max_bytes = {max_bytes:,}. "
@@ -144,10 +144,14 @@ class Oracle:
     ) -> Estimate:
         """V_t = E Tr Cov(x_0 | x_t) / d, in units of x_0 squared, for every entry of t.
 
-        method : None chooses "exact" (one Gaussian), "quadrature" (d <= 2, or means spanning at most two dimensions
-                 with one shared isotropic covariance, in any d), else "trace". By name also "pair", "residual" and
-                 "score" (DESIGN section 4). Only the Monte Carlo methods use num_samples and rng; all t see the same
-                 (x_0, ε).
+        method : None chooses "exact" (one Gaussian), "quadrature" (up to 16 components in d <= 2, or with one shared
+                 isotropic covariance and means that span at most two dimensions, in any d), else "trace". Asked for
+                 by name, "quadrature" takes any number of components. Monte Carlo, with num_samples and rng; all t
+                 see the same (x_0, ε):
+                   "trace"     Tr Cov(x_0|x_t)/d
+                   "pair"      half the squared distance of x_0 to another draw from the posterior, over d
+                   "residual"  ‖x_0 - E[x_0|x_t]‖²/d
+                   "score"     (σ²/a²)(1 - σ²‖∇log q_t(x_t)‖²/d)            [bao2022, eq. (8)]
         Returns an Estimate whose error is a bound for "exact" and "quadrature", else a standard error.
         """
         return self._expected("mmse", t, num_samples, rng, method)
@@ -172,39 +176,46 @@ class Oracle:
         .. math:: q(x_s|x_t) = \sum_i r_i(x_t)\, N(c\, m_i(x_t) + c_1 x_t,\; c^2 S_i + \lambda^2 I), \quad
            c_1 = \sqrt{\sigma_s^2 - \lambda^2}/\sigma_t, \quad c = a_s - c_1 a_t
 
-        lam2 : forward-posterior variance in [0, σ_s²]; None is the DDPM value, for which this is Bayes' rule of
-               the Markov chain. Any other value gives the pairwise law of that DDIM family.
-        Raises InvalidParameterError unless s < t (less noise at s) and σ_t > 0.
+        with r_i, m_i, S_i the weights, means and covariances of q(x_0|x_t) [bao2022, Lemma 1, for a mixture].
+
+        lam2 : forward-posterior variance in [0, σ_s²]; None is that of the Markov chain (DDPM), for which this is
+               Bayes' rule q_s(x_s) q(x_t|x_s)/q_t(x_t). Any other value gives the pairwise law of that DDIM family.
+        Raises InvalidParameterError unless s is less noisy than t and lam2 is in its range.
         """
         who = "Oracle.reverse"
-        x = np.asarray(to_numpy(x_t))
+        x = to_numpy(x_t, who, "x_t")
         if x.shape != (self.q0.d,):
-            raise InvalidParameterError(f"{who}: x_t must have shape ({self.q0.d},); got {x.shape}")
-        flat, _ = self.q0.rows(who, x)
-        (a_s, sigma_s), (a_t, sigma_t) = self._levels(who, s, ()), self._levels(who, t, ())
-        if not a_s[0] * sigma_t[0] > a_t[0] * sigma_s[0]:
-            raise InvalidParameterError(f"{who}: s must be less noisy than t; got s = {s}, t = {t}")
-        fresh = _fresh_noise(self.process, s, t)
-        if lam2 is None:
-            lam2 = float(sigma_s[0] ** 2 * fresh)
-            c, c1 = a_s[0] * fresh, np.sqrt(1 - fresh) * sigma_s[0] / sigma_t[0]
-        elif 0 <= lam2 <= sigma_s[0] ** 2:
-            c1 = np.sqrt(sigma_s[0] ** 2 - lam2) / sigma_t[0]
-            c = a_s[0] - c1 * a_t[0]
-        else:
             raise InvalidParameterError(
-                f"{who}: lam2 must lie in [0, sigma_s^2] = [0, {sigma_s[0] ** 2:.6g}]; got {lam2!r}"
+                f"{who}: x_t must be one point of shape ({self.q0.d},); got {x.shape}. Loop over a batch"
             )
-        return self.q0.given(self.q0.posterior(flat, a_t, sigma_t), float(c), c1 * flat[0], lam2)
+        flat, _ = self.q0.rows(who, x)
+        at_s, at_t = self._levels(who, s, (), "s"), self._levels(who, t, ())
+        fresh = _fresh_noise(self.process, s, t, at_s, at_t)
+        if not fresh > 0:
+            raise InvalidParameterError(f"{who}: s must be less noisy than t; got s = {s}, t = {t}")
+        a_s, sigma_s, sigma_t = float(at_s[0][0]), float(at_s[1][0]), float(at_t[1][0])
+        share = fresh if lam2 is None else _share(who, lam2, sigma_s * sigma_s)
+        # c = a_s (1 - √r) with r = (1 - λ²/σ_s²) u_t/u_s, multiplied out by 1 + √r: neighbouring s, t lose no digits.
+        root = np.sqrt((1 - share) * (1 - fresh))
+        c = a_s * (fresh + share * (1 - fresh)) / (1 + root)
+        c1 = np.sqrt(1 - share) * sigma_s / sigma_t
+        variance = share * sigma_s * sigma_s
+        return self.q0.given(self.q0.posterior(flat, *at_t), c, c1 * flat[0], variance)
 
-    def _levels(self, who: str, t: Any, shape: tuple[int, ...]) -> tuple[Array, Array]:
+    def flow(self, x: Any, t: Any, s: Any, rtol: float = 1e-10) -> Any:
+        """(..., d) where the exact probability flow carries x from time t to time s; see `dpmoracle.flow.flow`."""
+        from .flow import flow
+
+        return flow(self, x, t, s, rtol)
+
+    def _levels(self, who: str, t: Any, shape: tuple[int, ...], name: str = "t") -> tuple[Array, Array]:
         """(a, σ) at t, broadcast to `shape` and flattened."""
-        times = self.process.check_times(to_numpy(t), who)
+        times = self.process.check_times(to_numpy(t, who, name), who)
         try:
             times = np.broadcast_to(times, shape)
         except ValueError:
             raise InvalidParameterError(
-                f"{who}: t must be a scalar or broadcast against x.shape[:-1] = {shape}; got {times.shape}"
+                f"{who}: {name} must be a scalar or broadcast against x.shape[:-1] = {shape}; got {times.shape}"
             ) from None
         a, sigma = self.process.levels(times.reshape(-1))
         return a, sigma
@@ -235,7 +246,7 @@ class Oracle:
         for block in self.q0.blocks(len(todo)):
             at = todo[block]
             out[at] = take(self.q0.posterior(flat[at], a[at], sigma[at]), a[at], sigma[at])
-        return out.reshape(*lead, *tail)
+        return out.reshape((*lead, *tail))
 
     def _expected(
         self,
@@ -249,7 +260,7 @@ class Oracle:
         check_count(who, "num_samples", num_samples, low=2)
         if method is not None and method not in METHODS:
             raise InvalidParameterError(f"{who}: method must be one of {', '.join(METHODS)}; got {method!r}")
-        times = self.process.check_times(to_numpy(t), who)
+        times = self.process.check_times(to_numpy(t, who, "t"), who)
         a, sigma = self.process.levels(times.reshape(-1))
         found = expected(self.q0, a, sigma, quantity, num_samples, generator(who, rng), method)
         return Estimate(
@@ -260,8 +271,25 @@ class Oracle:
         )
 
 
-def _fresh_noise(process: Any, s: Any, t: Any) -> float:
-    """1 - u_t/u_s without cancellation: the share of σ_t² that came between s and t."""
+def _fresh_noise(process: Any, s: Any, t: Any, at_s: tuple[Array, Array], at_t: tuple[Array, Array]) -> float:
+    """1 - u_t/u_s, the share of the noise at t that came after s; nan or <= 0 unless s is less noisy.
+
+    A Schedule knows it without cancellation from its betas; for real times it is as good as the times themselves.
+    """
     if isinstance(process, Schedule):
-        return float(process.beta(s, t) / process.beta_bar[t])
-    return float(-np.expm1(2 * (process.half_log_snr(t) - process.half_log_snr(s))))
+        return float(process.beta(s, t) / process.beta_bar[t]) if s < t else 0.0
+    (a_s, sigma_s), (a_t, sigma_t) = at_s, at_t
+    if not a_s[0] * sigma_t[0] > 0:
+        return 0.0
+    root = a_t[0] * sigma_s[0] / (a_s[0] * sigma_t[0])
+    return float((1 - root) * (1 + root))
+
+
+def _share(who: str, lam2: Any, limit: float) -> float:
+    """λ²/σ_s²; an excess of a few ulps, as from `lambda2_ddpm`, is taken as the limit."""
+    value = as_float(who, "lam2", lam2)
+    if value.ndim or not 0 <= value <= limit * (1 + 1e-15):
+        raise InvalidParameterError(
+            f"{who}: lam2 must be one number in [0, sigma_s^2] = [0, {limit:.17g}]; got {lam2!r}"
+        )
+    return min(1.0, float(value) / limit) if limit > 0 else 0.0

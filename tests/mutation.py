@@ -1,0 +1,17 @@
+"""Broken versions of a module: the same source with one expression changed, run under the same name."""
+
+from __future__ import annotations
+
+import inspect
+import types
+
+
+def mutant(module: types.ModuleType, right: str, wrong: str) -> types.ModuleType:
+    """A copy of the module in which the one place that reads `right` reads `wrong`."""
+    source = inspect.getsource(module)
+    if source.count(right) != 1:
+        raise ValueError(f"{module.__name__} must read {right!r} once; it does {source.count(right)} times")
+    copy = types.ModuleType(module.__name__)
+    copy.__package__ = module.__package__
+    exec(compile(source.replace(right, wrong), f"<mutant of {module.__file__}>", "exec"), copy.__dict__)
+    return copy
