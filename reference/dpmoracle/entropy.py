@@ -13,8 +13,8 @@ from .estimate import Estimate
 from .information import check_method, check_mixture
 from .mixture import GaussianMixture
 from .moments import Moments
+from .plane_integral import integrate, seen_in_the_plane
 from .posterior import Posterior
-from .quadrature import integrate, project
 
 __all__ = ["add_estimates", "check_density", "entropy", "kl_to_normal"]
 
@@ -43,8 +43,9 @@ def entropy(
     count, random = check_count(who, "num_samples", num_samples, low=2), generator(who, rng)
     if _is_gaussian(q) and method in (None, "exact"):
         return _certain(0.5 * float(np.log(2 * np.pi * np.e * _own_eigenvalues(q)).sum()), "exact")
-    inner, rest, tau2 = _seen_in_the_plane(who, q, method)
-    if inner is not None:
+    plane = _in_the_plane(who, q, method)
+    if plane is not None:
+        inner, rest, tau2 = plane
         value, bound = _integral(who, inner, lambda p: -p.log_prob, method)
         if method is not None or bound <= _GOOD:
             value += 0.5 * rest * (1 + _LOG_2PI + np.log(tau2)) if rest else 0.0
@@ -72,8 +73,9 @@ def kl_to_normal(
     if _is_gaussian(q) and method in (None, "exact"):
         mean = q.means[int(q.weights.argmax())]
         return _certain(_gaussian_kl(_own_eigenvalues(q), mean), "exact")
-    inner, rest, tau2 = _seen_in_the_plane(who, q, method)
-    if inner is not None:
+    plane = _in_the_plane(who, q, method)
+    if plane is not None:
+        inner, rest, tau2 = plane
         value, bound = _integral(who, inner, _log_ratio_to_normal, method)
         if method is not None or bound <= _GOOD:
             # `inner` has its own origin: KL to N(0, I) moves with it by half the change of E‖x‖².
@@ -144,7 +146,7 @@ def _integral(
     who: str, q: GaussianMixture, statistic: Callable[[Posterior], Array], method: str | None
 ) -> tuple[float, float]:
     """E statistic over x ~ q and its bound; what quadrature cannot resolve is refused if it was asked for."""
-    value, bound = integrate(q, 1.0, 0.0, statistic)
+    value, bound = integrate(q, statistic)
     if method is not None and not np.isfinite(bound):
         raise InvalidParameterError(
             f'{who}: method "quadrature" cannot resolve {q!r}: its components differ too much in width. '
@@ -153,20 +155,19 @@ def _integral(
     return value, bound
 
 
-def _seen_in_the_plane(
+def _in_the_plane(
     who: str, q: GaussianMixture, method: str | None
-) -> tuple[GaussianMixture | None, int, float]:
-    """(mixture of at most two dimensions, dimensions left out, their variance) for quadrature, or (None, ...)."""
-    found = None if method == "monte carlo" else project(q)
-    if method == "exact" or (method == "quadrature" and (found is None or found.inner is None)):
+) -> tuple[GaussianMixture, int, float] | None:
+    """What quadrature can be done on, if it may be; a method that does not apply is refused."""
+    if method == "monte carlo":
+        return None
+    found = seen_in_the_plane(q, limited=method is None)
+    if method == "exact" or (method == "quadrature" and found is None):
         raise InvalidParameterError(
-            f'{who}: method "{method}" does not apply to {q!r}. Leave method=None to have it chosen'
+            f'{who}: method "{method}" does not apply to {q!r}: "exact" needs one Gaussian, "quadrature" d <= 2, or '
+            "one shared isotropic covariance and means that span at most two dimensions"
         )
-    if found is None:
-        return None, 0, 0.0
-    if found.inner is None:  # several components that coincide
-        return GaussianMixture([1.0], np.zeros((1, 1)), [found.tau2], "spherical"), found.rest - 1, found.tau2
-    return found.inner, found.rest, found.tau2
+    return found
 
 
 def _sampled_entropy(q: GaussianMixture, num_samples: int, rng: np.random.Generator) -> Estimate:

@@ -1,6 +1,6 @@
-r"""V of a mixture as a function of the SNR alone, and its integral: twice the mutual information per dimension.
+r"""V of a mixture as a function of the SNR alone, and its integral: mutual information, twice and per dimension.
 
-With u the SNR, I(x_0; sqrt(u) x_0 + ε) grows as d/2 · V(u) [guo2005, I-MMSE]. The variable of integration is
+With u the SNR, dI(x_0; sqrt(u) x_0 + ε)/du = (d/2) V(u) [guo2005, I-MMSE]. The variable of integration is
 y = log(1 + V(0) u): the integrand V (1 + V(0) u)/V(0) lies in [0, 1] for every distribution (a Gaussian of the same
 variance is the hardest to estimate), is 1 for an isotropic Gaussian, and nothing special happens at u = 0.
 """
@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 from .checking import check_count, generator
 from .errors import InvalidParameterError
 from .estimate import Estimate
+from .expectation import expected
 from .mixture import GaussianMixture
 from .moments import Moments
-from .posterior import Posterior
-from .quadrature import Projection, integrate, project
 from .shared import shared_samples
 from .snr_rules import clenshaw_curtis, snr_rule
 
@@ -30,6 +29,7 @@ METHODS = ("exact", "quadrature", "monte carlo")
 
 _TOLERANCE = {1: 1e-10, 2: 1e-7}  # of the integral, by dimension: a level costs 2 ms and 0.1 s
 _GOOD = 1e-6  # a larger bound makes way for sampling, unless quadrature is asked for by name
+_MANY = 16  # components up to which quadrature is tried unasked: its work grows with their cube
 _SAMPLES = 256  # samples carried through all levels at once
 _CACHED, _HELD = 2**17, 2**20  # doubles in the weights of one block of samples, and in its sums
 
@@ -97,9 +97,10 @@ def snr_integral(
 
     low, high : 0 <= low <= high; high may be inf: then (d/2) ∫ is the mutual information that is left, log C for
                 C equally likely distinct points from low = 0, and inf where a covariance is not zero
-    method    : None chooses "exact" (one Gaussian), "quadrature" (d <= 2, or means that span at most two
-                dimensions with one shared isotropic covariance), else "monte carlo", which alone uses num_samples
-                and rng: one set of (x_0, ε) for all levels
+    method    : None chooses "exact" (one Gaussian), "quadrature" (at most 16 components, and d <= 2 or means that
+                span at most two dimensions with one shared isotropic covariance; milliseconds to a tenth of a
+                second per level, some 60 levels), else "monte carlo", which alone uses num_samples and rng: one
+                set of (x_0, ε) for all levels
     Returns an Estimate in nats times 2/d. Raises InvalidParameterError for limits that are not ordered.
     """
     who = "snr_integral"
@@ -139,24 +140,22 @@ def gather(
     """V at the SNRs u (T,) and its integral from low to high, by the best method that applies or the one named."""
     if int((q0.weights > 0).sum()) == 1 and method in (None, "exact"):
         return _gaussian(q0, u, low, high)
-    projection = project(q0) if method != "monte carlo" else None
-    if method == "exact" or (method == "quadrature" and projection is None):
-        wanted = {
-            "exact": "a single Gaussian",
-            "quadrature": "d <= 2, or one shared isotropic covariance and means that span at most two dimensions",
-        }[method]
+    if method == "exact":
         raise InvalidParameterError(
-            f'{who}: method "{method}" needs {wanted}; got {q0!r}. Leave method=None to have it chosen'
+            f'{who}: method "exact" needs a single Gaussian; got {q0!r}. Leave method=None to have it chosen'
         )
-    if projection is not None:
-        found = _integrated(projection, u, low, high)
-        if found is not None and (method is not None or _worst_case(found, u.max(initial=high)) <= _GOOD):
-            return found
-        if method is not None:
-            raise InvalidParameterError(
-                f'{who}: method "quadrature" cannot reach an SNR of {high:.6g} on {q0!r}: its components differ '
-                'too much in width. Use method="monte carlo"'
-            )
+    found = None
+    if method == "quadrature" or (method is None and q0.n_components <= _MANY):
+        try:
+            found = _integrated(q0, u, low, high)
+        except InvalidParameterError as error:  # a mixture, or a level, out of the reach of `expected`
+            if method is not None:
+                raise InvalidParameterError(
+                    f'{who}: method "quadrature" does not reach {q0!r} at an SNR of up to '
+                    f'{u.max(initial=high):.6g}; use method="monte carlo" ({error})'
+                ) from None
+    if found is not None and (method is not None or _worst_case(found, u.max(initial=high)) <= _GOOD):
+        return found
     return _sampled(q0, u, low, high, num_samples, rng)
 
 
@@ -208,39 +207,26 @@ def _gaussian(q0: GaussianMixture, u: Array, low: float, high: float) -> Informa
     return Information(v, integral, 4e-16 * v, 4e-16 * integral, None, "exact")
 
 
-def _integrated(p: Projection, u: Array, low: float, high: float) -> Information | None:
-    """By quadrature over x within a level and over y between levels; None where the former is out of reach."""
-    d = p.rank + p.rest
-    rest = p.rest * p.tau2 / (1 + p.tau2 * u)
-    rest_integral = p.rest * float(np.log1p(p.tau2 * (high - low) / (1 + p.tau2 * low)))
-    if p.inner is None:
-        v, integral = rest / d, rest_integral / d
-        return Information(v, integral, 4e-16 * v, 4e-16 * integral, None, "exact")
-    inner, start = p.inner, p.inner.trace_cov()
+def _integrated(q0: GaussianMixture, u: Array, low: float, high: float) -> Information:
+    """By quadrature over x within a level and over y between levels; raises where a level is out of reach."""
+    unused = np.random.default_rng(0)
+    start = q0.trace_cov() / q0.d
 
-    def trace_and_bound(at: float) -> Array:
-        a, sigma = _levels(np.asarray(at))
-        value, bound = integrate(inner, float(a), float(sigma), Posterior.trace)
-        if not np.isfinite(bound):
-            raise _OutOfReachError
-        return np.array([value, bound])
+    def mmse_and_bound(at: Array) -> Array:
+        found = expected(q0, *_levels(at), "mmse", 2, unused, "quadrature")
+        if not np.isfinite(found.error).all():
+            raise InvalidParameterError("the bound is inf")
+        return np.array([found.value, found.error])
 
     def over_y(y: float) -> Array:
-        return trace_and_bound(float(np.expm1(y)) / start) * float(np.exp(y) / start)
+        return np.asarray(mmse_and_bound(np.array([np.expm1(y) / start]))[:, 0] * (np.exp(y) / start))
 
-    try:
-        nodes = np.array([trace_and_bound(float(at)) for at in u]).reshape(-1, 2)
+    v, v_bound = mmse_and_bound(u)
+    (total, bound), rule = np.zeros(2), 0.0
+    if start > 0:
         y0, y1 = np.log1p(start * np.array([low, high]))
-        (total, bound), rule = clenshaw_curtis(over_y, y0, y1, _TOLERANCE[p.rank])
-    except _OutOfReachError:
-        return None
-    v, integral = (rest + nodes[:, 0]) / d, float(rest_integral + total) / d
-    errors = nodes[:, 1] / d + 1e-15 * v, float(bound + rule) / d + 1e-15 * integral
-    return Information(v, integral, *errors, None, "quadrature")
-
-
-class _OutOfReachError(Exception):
-    """A level that `integrate` cannot resolve."""
+        (total, bound), rule = clenshaw_curtis(over_y, float(y0), float(y1), _TOLERANCE[min(q0.d, 2)])
+    return Information(v, float(total), v_bound, float(bound + rule), None, "quadrature")
 
 
 def _sampled(

@@ -49,7 +49,7 @@ def trajectory_kl(
 
     .. math:: KL(q_{\tau_K} \| N(0, I)) + \frac d2 \Bigl(\sum_{k=2}^K \Bigl[\log\frac{\sigma_k^2}{\tilde\beta}
        + \frac{\sigma^{*2}}{\sigma_k^2} - 1\Bigr] - \int_{u_{\tau_K}}^{u_{\tau_1}} V\,du\Bigr)
-       \qquad \text{[DESIGN section 4; with } \sigma^2 = \sigma^{*2} \text{ each bracket is } J]
+       \qquad \text{with } \sigma^2 = \sigma^{*2} \text{ each bracket is } J
 
     The reverse chain starts at N(0, I) and steps from τ_k to τ_{k-1} with N(μ*, σ_k² I). The integral is what any
     chain of these end points must pay back; the rest of the bracket is the price of discretisation, >= 0.
@@ -60,8 +60,8 @@ def trajectory_kl(
     lam2       : "ddpm" or its value β̃; anything else is refused, see below
     include_x0 : add E KL(q(x_0|x_{τ_1}) ‖ N(E[x_0|x_{τ_1}], σ_1² I)), so that the chain is that of eq. (10) of the
                  notes; not defined where the data have no density: there it is refused
-    method     : None chooses "exact" (one Gaussian), "quadrature" (d <= 2, or means that span at most two
-                 dimensions with one shared isotropic covariance), else "monte carlo"
+    method     : None chooses "exact" (one Gaussian), "quadrature" (at most 16 components, and d <= 2 or means that
+                 span at most two dimensions with one shared isotropic covariance), else "monte carlo"
     Returns an Estimate: its error is a bound, or one standard error under Monte Carlo (first order in the
     errors of V; all V and the integral come from one set of num_samples).
     Raises InvalidParameterError for λ² != β̃: only then is the joint law of the skipped nodes Markov, so that the
@@ -76,9 +76,9 @@ def trajectory_kl(
     given = None if sigma2 is None else positive_variances(who, sigma2, len(nodes) - 1 + include_x0)
     if include_x0:
         check_density(who, q0)
-    start = kl_to_normal(q0.diffuse(*map(float, sch.levels(nodes[-1]))), count, random, method=method)
     u = sch.snr[nodes]
     found = gather(who, q0, u, float(u[-1]), float(u[0]), count, random, method)
+    start = kl_to_normal(q0.diffuse(*map(float, sch.levels(nodes[-1]))), count, random, method=method)
     steps = None if given is None else given[include_x0:]
     total = add_estimates(start, _chain_cost(sch, nodes, found, steps, q0.d))
     if not include_x0:
