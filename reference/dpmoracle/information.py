@@ -27,7 +27,7 @@ __all__ = ["METHODS", "Information", "check_method", "gather", "snr_integral"]
 Array = NDArray[np.float64]
 METHODS = ("exact", "quadrature", "monte carlo")
 
-_TOLERANCE = {1: 1e-10, 2: 1e-7}  # of the integral, by dimension: a level costs 2 ms and 0.1 s
+_TOLERANCE = 1e-10  # of the integral
 _GOOD = 1e-6  # a larger bound makes way for sampling, unless quadrature is asked for by name
 _MANY = 16  # components up to which quadrature is tried unasked: its work grows with their cube
 _SAMPLES = 256  # samples carried through all levels at once
@@ -98,8 +98,7 @@ def snr_integral(
     low, high : 0 <= low <= high; high may be inf: then (d/2) ∫ is the mutual information that is left, log C for
                 C equally likely distinct points from low = 0, and inf where a covariance is not zero
     method    : None chooses "exact" (one Gaussian), "quadrature" (at most 16 components, and d <= 2 or means that
-                span at most two dimensions with one shared isotropic covariance; milliseconds to a tenth of a
-                second per level, some 60 levels), else "monte carlo", which alone uses num_samples and rng: one
+                span at most two dimensions with one shared isotropic covariance), else "monte carlo", which alone uses num_samples and rng: one
                 set of (x_0, ε) for all levels
     Returns an Estimate in nats times 2/d. Raises InvalidParameterError for limits that are not ordered.
     """
@@ -225,7 +224,7 @@ def _integrated(q0: GaussianMixture, u: Array, low: float, high: float) -> Infor
     (total, bound), rule = np.zeros(2), 0.0
     if start > 0:
         y0, y1 = np.log1p(start * np.array([low, high]))
-        (total, bound), rule = clenshaw_curtis(over_y, float(y0), float(y1), _TOLERANCE[min(q0.d, 2)])
+        (total, bound), rule = clenshaw_curtis(over_y, float(y0), float(y1), _TOLERANCE)
     return Information(v, float(total), v_bound, float(bound + rule), None, "quadrature")
 
 
