@@ -98,8 +98,8 @@ def snr_integral(
     low, high : 0 <= low <= high; high may be inf: then (d/2) ∫ is the mutual information that is left, log C for
                 C equally likely distinct points from low = 0, and inf where a covariance is not zero
     method    : None chooses "exact" (one Gaussian), "quadrature" (at most 16 components, and d <= 2 or means that
-                span at most two dimensions with one shared isotropic covariance), else "monte carlo", which alone uses num_samples and rng: one
-                set of (x_0, ε) for all levels
+                span at most two dimensions with one shared isotropic covariance), else "monte carlo", which
+                alone uses num_samples and rng: one set of (x_0, ε) for all levels
     Returns an Estimate in nats times 2/d. Raises InvalidParameterError for limits that are not ordered.
     """
     who = "snr_integral"
