@@ -17,7 +17,7 @@ from ..trajectory import optimal_trajectory
 from ..variance import optimal_variance_from_mmse
 from .cloud import Cloud
 from .monge import exact_curves, short_schedule
-from .notes_trajectory import gaussian_chain_kl, stretched, trajectories
+from .notes_trajectory import gaussian_chain_kl, trajectories
 from .registry import Measurement, holds
 from .roads import Bayes, relative, worst
 from .world import World
@@ -34,7 +34,8 @@ _CLEAN_ENOUGH = 100  # the densities of nodes below need more of a grid than a c
 
 def _never_below_the_integral(total: Callable[[Array, Array, Steps], float], world: World) -> Measurement:
     """ΣJ against ∫V du = 2 I(x_0; x_u) between the ends, by entropies of x_t on a grid."""
-    sch, rng, errors = short_schedule(), world.rng("info.lower"), {}
+    sch, rng = short_schedule(), world.rng("info.lower")
+    errors: dict[str, float] = {}
     for name, v in exact_curves(world).items():
         if name in world.lines:
             ends = [_mutual_information(world.lines[name], sch, t) for t in (1, sch.N)]
@@ -117,7 +118,7 @@ def _integral_is_log_c(integral: Callable[[GaussianMixture], float], world: Worl
         "two points": world.lines["two points"],
         "three": GaussianMixture([0.2, 0.5, 0.3], [[-1.6], [0.1], [1.3]], np.zeros(3), "spherical"),
         "triangle": GaussianMixture(
-            np.full(3, 1 / 3), [[0, 0], [1, 0.2], [-0.3, 2]], np.zeros(3), "spherical"
+            np.full(3, 1 / 3), [[0.0, 0.0], [1.0, 0.2], [-0.3, 2.0]], np.zeros(3), "spherical"
         ),
     }
     errors = {

@@ -81,7 +81,7 @@ def _against_even(kind: Callable[..., Claim], method: str, count: int, share: fl
     return kind(
         id=name,
         source="notes after eq. (10)",
-        statement=rf"\tau(\hat V),\ M={count},\ \text{{{method} estimator, loses less than {share:g} of the even grid}}",
+        statement=rf"\tau(\hat V),\ M={count},\ \text{{{method} estimator, loses under {share:g} of the even grid}}",
         road="the program and the cost of its path under V by quadrature, median of 5 runs",
         tolerance=share,
         formula=_planner(method),
@@ -95,7 +95,7 @@ CLAIMS = (
     refuted(
         id="regret.heuristic",
         source="published code of bao2022, M = 1000",
-        statement=r"\tau(\hat\Gamma)\text{ with the rule for poor }\hat\Gamma\text{ is within 0.01 nats of the optimum}",
+        statement=r"\tau(\hat\Gamma)\text{ with the rule for poor }\hat\Gamma\text{ is within 0.01 nats of the best}",
         road="the cost of its path under V by quadrature, median of 5 runs",
         tolerance=0.01,
         formula=_heuristic,
