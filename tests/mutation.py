@@ -1,4 +1,4 @@
-"""Broken versions of a module: the same source with one expression changed, run under the same name."""
+"""Broken versions of a module: the same source with an expression changed, run under the same name."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import inspect
 import types
 
 
-def mutant(module: types.ModuleType, right: str, wrong: str) -> types.ModuleType:
-    """A copy of the module in which the one place that reads `right` reads `wrong`."""
+def mutant(module: types.ModuleType, *changes: tuple[str, str]) -> types.ModuleType:
+    """A copy of the module in which, for each (right, wrong), the one place that reads `right` reads `wrong`."""
     source = inspect.getsource(module)
-    if source.count(right) != 1:
-        raise ValueError(f"{module.__name__} must read {right!r} once; it does {source.count(right)} times")
+    for right, wrong in changes:
+        if source.count(right) != 1:
+            raise ValueError(
+                f"{module.__name__} must read {right!r} once; it does {source.count(right)} times"
+            )
+        source = source.replace(right, wrong)
     copy = types.ModuleType(module.__name__)
     copy.__package__ = module.__package__
-    exec(compile(source.replace(right, wrong), f"<mutant of {module.__file__}>", "exec"), copy.__dict__)
+    exec(compile(source, f"<mutant of {module.__file__}>", "exec"), copy.__dict__)
     return copy

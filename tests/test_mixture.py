@@ -279,7 +279,7 @@ def test_small_eigenvalues_keep_their_digits(seed: int) -> None:
 
 
 def test_a_common_eigensolver_would_lose_them() -> None:
-    common = mutant(dpmoracle.covariances, "_UNEVEN = 100.0", "_UNEVEN = np.inf").decompose
+    common = mutant(dpmoracle.covariances, ("_UNEVEN = 100.0", "_UNEVEN = np.inf")).decompose
     assert max(eigenvalue_error(common, seed) for seed in range(10)) > 1e-3
 
 

@@ -74,7 +74,7 @@ class Oracle:
 
     @foreign
     def eps(self, x: Any, t: Any) -> Any:
-        """(..., d) E[ε | x_t = x] = -σ_t ∇ log q_t(x)."""
+        """(..., d) E[ε | x_t = x] = -σ_t ∇ log q_t(x) [efron2011; Tweedie's formula]."""
         return self._predict("eps", x, t, lambda p, a, s: -s[:, None] * p.score, (self.q0.d,))
 
     @foreign
@@ -86,7 +86,7 @@ class Oracle:
 
     @foreign
     def v(self, x: Any, t: Any) -> Any:
-        """(..., d) E[v | x_t = x] with v = a_t ε - σ_t x_0 (Salimans & Ho 2022)."""
+        """(..., d) E[v | x_t = x] with v = a_t ε - σ_t x_0 [salimans2022, Section 4]."""
 
         def velocity(p: Posterior, a: Array, s: Array) -> Array:
             return -(a * s)[:, None] * p.score - s[:, None] * p.mean
@@ -151,7 +151,7 @@ class Oracle:
                    "trace"     Tr Cov(x_0|x_t)/d
                    "pair"      half the squared distance of x_0 to another draw from the posterior, over d
                    "residual"  ‖x_0 - E[x_0|x_t]‖²/d
-                   "score"     (σ²/a²)(1 - σ²‖∇log q_t(x_t)‖²/d)            [bao2022, eq. (8)]
+                   "score"     (σ²/a²)(1 - σ²‖∇log q_t(x_t)‖²/d)            [bao2022, Theorem 1]
         Returns an Estimate whose error is a bound for "exact" and "quadrature", else a standard error.
         """
         return self._expected("mmse", t, num_samples, rng, method)
@@ -176,7 +176,8 @@ class Oracle:
         .. math:: q(x_s|x_t) = \sum_i r_i(x_t)\, N(c\, m_i(x_t) + c_1 x_t,\; c^2 S_i + \lambda^2 I), \quad
            c_1 = \sqrt{\sigma_s^2 - \lambda^2}/\sigma_t, \quad c = a_s - c_1 a_t
 
-        with r_i, m_i, S_i the weights, means and covariances of q(x_0|x_t) [bao2022, Lemma 1, for a mixture].
+        with r_i, m_i, S_i the weights, means and covariances of q(x_0|x_t), each carried through the forward
+        posterior q(x_s|x_t, x_0) = N(c x_0 + c_1 x_t, λ² I) [bao2022, Section 2].
 
         lam2 : forward-posterior variance in [0, σ_s²]; None is that of the Markov chain (DDPM), for which this is
                Bayes' rule q_s(x_s) q(x_t|x_s)/q_t(x_t). Any other value gives the pairwise law of that DDIM family.

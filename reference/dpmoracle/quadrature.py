@@ -30,7 +30,7 @@ Array = NDArray[np.float64]
 _ENOUGH = 1e-11  # relative accuracy at which refinement stops
 _DROP = 45.0  # the lattice ends where e^φ has fallen by e^-45 = 3e-20
 _FINEST = {1: 2.0**-13, 2: 2.0**-6}
-_ROWS = 2**15
+_MOST, _ROWS = 2**22, 2**15  # lattice points, at most and at once
 _EPS = 2.0**-52
 
 
@@ -195,8 +195,8 @@ def _tail(c: _Level, pair: _Pair, frame: _Frame) -> float:
 
 def _integrate(c: _Level, pairs: list[_Pair], frame: _Frame, rest: float) -> tuple[float, float]:
     """(sum of the pairs' integrals, error bound within the lattice), as good as |rest + value| asks for."""
-    step, finest = _first_step(c, frame), _FINEST[len(frame.centre)]
-    sums: list[Array] = []
+    d, step, sums = len(frame.centre), _first_step(c, frame), list[Array]()
+    finest = max(_FINEST[d], 2 * frame.radius / _MOST ** (1 / d))
     while step >= finest:
         totals, rounding = _lattice_sum(c, pairs, frame, step)
         sums.append(totals)
