@@ -499,10 +499,16 @@ def test_wrong_use_is_one_line_before_anything_is_computed(
 
 @pytest.mark.parametrize(
     ("data", "words"),
-    [("gone.npy", "no file 'gone.npy'"), ("digit", "must end in .npy"), ("one.npy", "at least two points")],
+    [
+        ("gone.npy", "no file 'gone.npy'"),
+        ("digit", "must end in .npy"),
+        ("one.npy", "at least two points"),
+        ("huge.npy", "must lie within 1e.100 of 0.*Scale the data"),
+    ],
 )
 def test_wrong_data_is_one_line(folder: Path, data: str, words: str) -> None:
     np.save("one.npy", POINTS[:1])
+    np.save("huge.npy", POINTS * 1e200)
     refused(gamma(data=data), words)
 
 

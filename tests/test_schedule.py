@@ -364,6 +364,8 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     (lambda: Schedule.from_betas([[0.1]]), r"one-dimensional.*got shape \(1, 1\)"),
     (lambda: Schedule.from_betas(0.1), r"one-dimensional.*got shape \(\)"),
     (lambda: Schedule.from_betas(["a"]), "betas must be real numbers"),
+    (lambda: Schedule.from_betas([[0.1], [0.1, 0.2]]), "betas must be one array; its rows are of"),
+    (lambda: Schedule.from_betas(None), "betas must be real numbers; got NoneType"),
     (lambda: Schedule.from_betas([0.1j]), "betas must be real numbers"),
     (lambda: Schedule.from_alpha_bar([0.9, 0.5]), r"alpha_bar\[0\] must be 1.*got 0.9. Put a 1 first"),
     (

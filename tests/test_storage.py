@@ -212,3 +212,19 @@ def test_links_permissions_and_devices(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "target").stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
     write_text("/dev/null", "gone")
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+
+
+def test_a_pipe_that_has_no_real_path_is_a_device(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    try:
+        write_text(f"/dev/fd/{writing}", "through")
+        assert os.read(reading, 100) == b"through"
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_is_named() -> None:
+    with pytest.raises(OSError, match="--json: cannot write '/dev/full': No space left"):
+        write_text("/dev/full", "more", "--json")

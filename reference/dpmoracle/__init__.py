@@ -61,7 +61,8 @@ _EXPORTS = {
 _SUBPACKAGES = ["claims", "report", "solvers", "strategies"]
 _HOME = {name: module for module, names in _EXPORTS.items() for name in names}
 
-__all__ = ["__version__", *_HOME, *_SUBPACKAGES]  # pyright: ignore[reportUnsupportedDunderAll]
+# Without the subpackages: `from dpmoracle import *` must not ask for the extra that strategies needs.
+__all__ = ["__version__", *_HOME]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:
@@ -76,4 +77,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, *_SUBPACKAGES])

@@ -21,10 +21,21 @@ def offenders(bad: NDArray[np.bool_], limit: int = 3) -> str:
 
 def as_float(who: str, name: str, value: ArrayLike) -> NDArray[np.float64]:
     """`value` as float64; refuses what has no real numbers in it."""
-    array = np.asarray(value)
+    array = _array(who, name, value)
     if array.dtype == object or array.dtype.kind not in "fiub":
-        raise InvalidParameterError(f"{who}: {name} must be real numbers; got an array of {array.dtype}")
+        single = array.dtype == object and array.ndim == 0
+        came = type(value).__name__ if single else f"an array of {array.dtype}"
+        raise InvalidParameterError(f"{who}: {name} must be real numbers; got {came}")
     return array.astype(np.float64)
+
+
+def _array(who: str, name: str, value: Any) -> NDArray[Any]:
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise InvalidParameterError(
+            f"{who}: {name} must be one array; its rows are of unequal lengths or of another kind ({error})"
+        ) from error
 
 
 def check_finite(who: str, name: str, value: NDArray[np.float64]) -> None:
@@ -39,7 +50,7 @@ def check_finite(who: str, name: str, value: NDArray[np.float64]) -> None:
 
 def as_steps(who: str, name: str, value: Any, low: int, high: int) -> NDArray[np.int64]:
     """Integer timesteps in low..high; a float is an error even when it is whole, as for an index."""
-    array = np.asarray(value)
+    array = _array(who, name, value)
     if array.dtype.kind not in "iu":
         raise InvalidParameterError(
             f"{who}: {name} must be an integer timestep in {low}..{high}; got {array.dtype}"

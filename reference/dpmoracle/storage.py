@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import uuid
@@ -27,10 +28,10 @@ def check_writable(path: PathLike, who: str) -> Path:
     shown = os.fspath(path)
     target = Path(os.path.realpath(shown))
     try:
+        if _kind(Path(shown)) == "device":  # a pipe, as /dev/stdout may be one, has no real path
+            return Path(shown)
         if _kind(target) == "folder" or not shown or shown.endswith(os.sep):
             raise InvalidParameterError(f"{who}: the output must be a file; {shown!r} names a folder")
-        if _kind(target) == "device":
-            return target
         if _kind(target.parent) != "folder":
             folder = str(target.parent)
             what = "is not a folder" if _kind(target.parent) else "does not exist; create it first"
@@ -136,8 +137,13 @@ def _replace(path: PathLike, who: str, write: Callable[[BinaryIO], object]) -> N
     """Write beside `path`, then rename: whatever stops the run, the file is the old one or the new one."""
     target = check_writable(path, who)
     if _kind(target) == "device":  # renaming over it would destroy the device
-        with target.open("wb") as file:
-            write(file)
+        whole = io.BytesIO()  # a pipe has no position, which numpy asks for
+        write(whole)
+        try:
+            with target.open("wb") as file:
+                file.write(whole.getvalue())
+        except OSError as error:
+            raise _failed(path, who, error) from error
         return
     temporary = _temporary(target)
     try:
@@ -146,6 +152,13 @@ def _replace(path: PathLike, who: str, write: Callable[[BinaryIO], object]) -> N
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise _failed(path, who, error) from error
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _failed(path: PathLike, who: str, error: OSError) -> OSError:
+    return OSError(f"{who}: cannot write {os.fspath(path)!r}: {error.strerror or error}")

@@ -66,9 +66,12 @@ BetaEnd = Annotated[
 def load(data: str, key: str | None) -> NDArray[np.float64]:
     """(C, d) points of a file, or the digits."""
     from .. import datasets
+    from ..mixture import GaussianMixture
 
     if data != "digits":
-        return datasets.load_points(data, key)
+        points = datasets.load_points(data, key)
+        GaussianMixture.from_points(points)  # refuses points whose squares overflow
+        return points
     if key is not None:
         raise InvalidParameterError(f"--key {key} names an array of an .npz file; DATA is the word digits")
     return datasets.digits()

@@ -120,5 +120,6 @@ def _heading(found: Plan) -> list[str]:
         f"{curve.data}, {curve.schedule.name}, N = {curve.schedule.N}; V from {curve.num_samples} samples, "
         f"estimator {curve.estimator}",
         f"Integral of V over the SNR: {integral.value:.5g} ± {integral.error:.1g} per dimension. Excess in nats, "
-        f"of all {d} dimensions and per dimension (± {0.5 * d * float(integral.error):.1g}, the same for all rows):",
+        f"of all {d} dimensions and per dimension (± {0.5 * d * float(integral.error):.1g}, the same for all rows). "
+        "Both ± are of the integration; the sampling error of V comes on top.",
     ]

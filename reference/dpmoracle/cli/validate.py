@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ..errors import InvalidParameterError
+from . import inputs
 from .console import progress_bar, show, stdout_console
 
 __all__ = ["validate"]
@@ -42,7 +43,7 @@ def validate(
 
     Exit code: 0 all as expected, 1 not all, 2 wrong use, 130 Ctrl-C.
     """
-    from .. import claims, datasets, storage
+    from .. import claims, storage
     from ..report import json as json_report
     from ..report import text
 
@@ -54,7 +55,7 @@ def validate(
         raise InvalidParameterError(f"--key {key} names an array of an .npz file; say which with --data FILE")
     if json is not None:
         storage.check_writable(json, "--json")
-    points = None if data is None else datasets.load_points(data, key)
+    points = None if data is None else inputs.load(str(data), key)
     with progress_bar() as progress:
         report = claims.validate(data=points, only=only, seed=seed, progress=progress)
     if points is not None:
