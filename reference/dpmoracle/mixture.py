@@ -124,10 +124,12 @@ class GaussianMixture:
 
     @property
     def n_components(self) -> int:
+        """C, the components of weight 0 included."""
         return int(self.means.shape[0])
 
     @property
     def d(self) -> int:
+        """The dimension of x."""
         return int(self.means.shape[1])
 
     @property
@@ -240,13 +242,13 @@ class GaussianMixture:
         spectrum = slope * slope * p.spectrum[0] + variance
         return self._assembled(p.weights[0].copy(), means, spectrum, p.basis, self.covariance_type)
 
-    def rows(self, who: str, x: Any) -> tuple[Array, tuple[int, ...]]:
+    def rows(self, who: str, x: Any, name: str = "x") -> tuple[Array, tuple[int, ...]]:
         """x (..., d) as (B, d) float64 with its leading shape; refuses nan, inf and other dimensions."""
-        x = as_float(who, "x", x)
+        x = as_float(who, name, x)
         if x.ndim == 0 or x.shape[-1] != self.d:
-            raise InvalidParameterError(f"{who}: x must have shape (..., {self.d}); got {x.shape}")
-        check_finite(who, "x", x)
-        _refuse_huge(who, "x", x)
+            raise InvalidParameterError(f"{who}: {name} must have shape (..., {self.d}); got {x.shape}")
+        check_finite(who, name, x)
+        _refuse_huge(who, name, x)
         return x.reshape(-1, self.d), x.shape[:-1]
 
     def _over_rows(

@@ -24,6 +24,7 @@ __all__ = ["Forward", "Oracle"]
 
 Array = NDArray[np.float64]
 _FORMS = ("full", "diag", "trace")
+_ULPS = 1e-15
 
 
 class Forward(Protocol):
@@ -189,7 +190,7 @@ class Oracle:
             raise InvalidParameterError(
                 f"{who}: x_t must be one point of shape ({self.q0.d},); got {x.shape}. Loop over a batch"
             )
-        flat, _ = self.q0.rows(who, x)
+        flat, _ = self.q0.rows(who, x, "x_t")
         at_s, at_t = self._levels(who, s, (), "s"), self._levels(who, t, ())
         fresh = _fresh_noise(self.process, s, t, at_s, at_t)
         if not fresh > 0:
@@ -287,10 +288,12 @@ def _fresh_noise(process: Any, s: Any, t: Any, at_s: tuple[Array, Array], at_t: 
 
 
 def _share(who: str, lam2: Any, limit: float) -> float:
-    """λ²/σ_s²; an excess of a few ulps, as from `lambda2_ddpm`, is taken as the limit."""
+    """λ²/σ_s²; what is within a few ulps of the limit, as from `lambda2_ddpm`, is taken as the limit."""
     value = as_float(who, "lam2", lam2)
-    if value.ndim or not 0 <= value <= limit * (1 + 1e-15):
+    if value.ndim or not 0 <= value <= limit * (1 + _ULPS):
         raise InvalidParameterError(
             f"{who}: lam2 must be one number in [0, sigma_s^2] = [0, {limit:.17g}]; got {lam2!r}"
         )
-    return min(1.0, float(value) / limit) if limit > 0 else 0.0
+    if limit == 0:
+        return 0.0
+    return 1.0 if value > limit * (1 - _ULPS) else float(value) / limit
