@@ -20,5 +20,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 def pytest_make_parametrize_id(val: Any) -> str | None:
     """Name a partial by its function and arguments: its repr holds an address, which differs between workers."""
     if isinstance(val, functools.partial):
-        return "-".join([val.func.__name__, *map(str, val.args), *(f"{k}={v}" for k, v in val.keywords.items())])
+        return "-".join(
+            [val.func.__name__, *map(str, val.args), *(f"{k}={v}" for k, v in val.keywords.items())]
+        )
     return None

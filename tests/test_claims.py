@@ -106,7 +106,9 @@ def test_no_verdict_turns_on_odd_data(data: np.ndarray[Any, Any]) -> None:
 
 
 @settings(max_examples=10)
-@given(arrays(np.float64, st.tuples(st.integers(2, 6), st.integers(1, 3)), elements=st.floats(-4, 4, width=16)))
+@given(
+    arrays(np.float64, st.tuples(st.integers(2, 6), st.integers(1, 3)), elements=st.floats(-4, 4, width=16))
+)
 def test_any_data_gives_finite_or_infinite_numbers_never_an_exception(data: np.ndarray[Any, Any]) -> None:
     assert len(validate(data, only="*data*")) > 0
 

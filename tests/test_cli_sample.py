@@ -175,7 +175,7 @@ def test_timesteps_of_every_kind(files: Path) -> None:
         (["-K", "8", "--from", "t.json", *SHORT], paths[8]),
         (["-K", "5", "--from", "t.json", "--gamma", "g.npz"], paths[5]),
         (["--timesteps", "1, 4,9 30", *SHORT], [1, 4, 9, 30]),
-        (["--timesteps", "2,17", *SHORT], [2, 17]),
+        (["--timesteps", "2,30", *SHORT], [2, 30]),
     ):
         assert timesteps_of(sample(*args)) == expected, args
 
@@ -307,3 +307,16 @@ def test_the_process(folder: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     done = subprocess.run([*args, "-K", "99"], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+
+
+def test_timesteps_that_do_not_start_from_noise(tmp_path: Path) -> None:
+    found = run("sample", "digits", "--timesteps", "1, 44", "-o", str(tmp_path / "s.npy"))
+    assert found.exit_code == 2
+    assert "must end at N = 1000" in found.stderr
+
+
+@pytest.mark.parametrize("command", [["sample", "-K", "5"], ["gamma"]])
+def test_the_ending_of_another_kind_of_file(command: list[str], tmp_path: Path) -> None:
+    found = run(*command, "digits", "-o", str(tmp_path / "s.csv"))
+    assert found.exit_code == 2
+    assert "Name it s.np" in found.stderr

@@ -78,9 +78,7 @@ def test_path_cost_adds_up_the_matrix(curve):
     u, v = curve
     J, N = trajectory_cost(u, v), u.size - 1
     for nodes in ([1, N], [1, 2, N], list(range(1, N + 1))):
-        assert path_cost(u, v, nodes) == pytest.approx(
-            sum(J[s, t] for s, t in pairwise(nodes)), abs=1e-13
-        )
+        assert path_cost(u, v, nodes) == pytest.approx(sum(J[s, t] for s, t in pairwise(nodes)), abs=1e-13)
     assert path_cost(u, v, [2, 3], partial=True) == J[2, 3]
 
 

@@ -61,6 +61,12 @@ class Plan:
     best: dict[int, Trajectory]
     even: dict[int, Trajectory]
 
+    @property
+    def sampling_error(self) -> float:
+        """At most one standard error of ∫ V du from the samples: they are shared, so the errors of V add up."""
+        stderr, u = self.curve.mmse_stderr, self.curve.schedule.snr
+        return float((0.5 * (stderr[1:-1] + stderr[2:]) * -np.diff(u[1:])).sum())
+
     def excess(self, cost: float) -> float:
         """Nats per dimension that a trajectory costs more than any can avoid, ½ (Σ J - ∫ V du)."""
         return 0.5 * (cost - float(self.integral.value))
@@ -144,6 +150,7 @@ def plan_json(plan: Plan, source: str) -> str:
         "mmse_integral": {
             "value": _finite(float(plan.integral.value)),
             "error": _finite(float(plan.integral.error)),
+            "sampling_error": _finite(plan.sampling_error),
         },
         "clipped": plan.clipped.tolist(),
         "poor": curve.poor.tolist(),

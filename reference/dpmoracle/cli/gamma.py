@@ -84,6 +84,7 @@ def gamma(
     if resume and checkpoint is None:
         raise InvalidParameterError("--resume needs --checkpoint FILE, the file to go on from")
     inputs.refuse_overwriting(output, "-o", data, checkpoint)
+    inputs.check_ending(output, "-o", ".npz")
     storage.check_writable(output, "-o")
     if checkpoint is not None:
         inputs.refuse_overwriting(checkpoint, "--checkpoint", data)

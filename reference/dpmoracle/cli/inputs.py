@@ -26,6 +26,7 @@ __all__ = [
     "ScheduleOption",
     "Seed",
     "Steps",
+    "check_ending",
     "load",
     "make_schedule",
     "refuse_overwriting",
@@ -96,6 +97,14 @@ def make_schedule(
     }[name.value]
     made: Schedule = make(1000 if steps is None else steps, **given)
     return made
+
+
+def check_ending(path: Path, option: str, wanted: str) -> None:
+    """Refuse to write one kind of file under the ending of another."""
+    if path.suffix in {".csv", ".txt", ".json", ".npy", ".npz"} - {wanted}:
+        raise InvalidParameterError(
+            f"{option} writes a {wanted} file; got {str(path)!r}. Name it {path.stem}{wanted}"
+        )
 
 
 def refuse_overwriting(output: Path, option: str, *inputs: str | Path | None) -> None:

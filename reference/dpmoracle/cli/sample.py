@@ -106,6 +106,7 @@ def sample(
 
     _check_options(nodes, grid, source, timesteps, gamma, sampler, variance, eta, clip)
     inputs.refuse_overwriting(output, "-o", data, source, gamma)
+    inputs.check_ending(output, "-o", ".npy")
     storage.check_writable(output, "-o")
 
     from ..gamma_curve import DataRecord, GammaCurve
@@ -209,7 +210,12 @@ def _timesteps(
             raise InvalidParameterError(
                 f"--timesteps must be whole numbers separated by commas; got {timesteps!r}"
             ) from error
-        return as_nodes("--timesteps", given, process.N, partial=True)
+        path = as_nodes("--timesteps", given, process.N, partial=True)
+        if path[-1] != process.N:
+            raise InvalidParameterError(
+                f"--timesteps must end at N = {process.N}, where sampling starts from N(0, I); it ends at {path[-1]}"
+            )
+        return path
     if source is not None:
         return plan.read_timesteps(source, process, nodes, "--from")
     K = check_nodes("-K", nodes, process.N)

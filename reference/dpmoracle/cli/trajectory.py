@@ -46,8 +46,8 @@ def trajectory(
 
     Keys of the JSON: format, version, program, gamma_file; data (name, shape,
     sha256); schedule (name, N, sha256 of alpha_bar); certificate (holds,
-    margin, violations); mmse_integral (value, error); clipped and poor, lists
-    of timesteps; trajectories, a list, one for each K: K, method, timesteps
+    margin, violations); mmse_integral (value, error, sampling_error);
+    clipped and poor, lists of timesteps; trajectories, a list, one for each K: K, method, timesteps
     (increasing, in 1..N), diffusers_timesteps (decreasing, t - 1), cost (sum
     of J), excess_nats, excess_nats_per_dimension, even (the same of the even
     grid). Null stands for what is not finite.
@@ -119,7 +119,7 @@ def _heading(found: Plan) -> list[str]:
     return [
         f"{curve.data}, {curve.schedule.name}, N = {curve.schedule.N}; V from {curve.num_samples} samples, "
         f"estimator {curve.estimator}",
-        f"Integral of V over the SNR: {integral.value:.5g} ± {integral.error:.1g} per dimension. Excess in nats, "
-        f"of all {d} dimensions and per dimension (± {0.5 * d * float(integral.error):.1g}, the same for all rows). "
-        "Both ± are of the integration; the sampling error of V comes on top.",
+        f"Integral of V over the SNR: {integral.value:.5g} per dimension, ± {integral.error:.1g} of the integration, "
+        f"± {found.sampling_error:.1g} (one standard error at most) of the samples. Excess in nats, of all {d} "
+        f"dimensions and per dimension; of the integration ± {0.5 * d * float(integral.error):.1g}, the same for all.",
     ]
