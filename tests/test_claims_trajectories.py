@@ -54,6 +54,7 @@ BROKEN: dict[str, list[Callable[..., Any]]] = {
         lambda u, v: dpm.monge_certificate(u, v, rtol=1e-3).holds,
     ],
     "traj.convex": [monge._eta_cost(0.2), lambda sch, v: costs(sch, v[::-1].copy())],
+    "traj.slopes": [lambda sch, v: costs(sch, v[::-1].copy())],
     "traj.gaussian": [lambda: np.array([0.05, 0.4, 2.5])],
     "info.lower-bound": [lambda u, v, nodes: 0.5 * information.sum_cost(u, v, nodes)],
     "info.kl.line": [

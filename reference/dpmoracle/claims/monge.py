@@ -101,6 +101,21 @@ def _second_differences(cost: Callable[[Schedule, Array], Array], world: World) 
     return Measurement(error, f"second differences of C(n) fall to -{error:.2g}, for {where}")
 
 
+def _falls_along_a_layer(cost: Callable[[Schedule, Array], Array], world: World) -> Measurement:
+    """Least cost from 1 to s in k edges, every k and s by the recursion itself: its largest fall from s to s + 1."""
+    sch, errors = short_schedule(), {}
+    for name, v in exact_curves(world).items():
+        j = cost(sch, v)[1:, 1:]
+        layer, falls = np.where(np.arange(sch.N) == 0, 0.0, np.inf), [0.0]
+        for _ in range(sch.N - 1):
+            layer = (layer[:, None] + j).min(0)
+            reached = layer[np.isfinite(layer)]
+            falls.append(float(np.maximum(-np.diff(reached), 0.0).max(initial=0.0)))
+        errors[name] = max(falls)
+    error, where = worst(errors)
+    return Measurement(error, f"log E_k[s] falls by {error:.2g}, for {where}")
+
+
 def _ties(variances: Callable[[], Array], world: World) -> Measurement:
     """Spread of the exact KL over trajectories of Gaussian data with these variances."""
     sch = short_schedule()
@@ -154,6 +169,15 @@ CLAIMS = (
         tolerance=1e-11,
         formula=_ddpm_cost,
         check=_second_differences,
+    ),
+    holds(
+        id="traj.slopes",
+        source="derived here, for eq. (10)",
+        statement=r"E_k[s]=\min_\tau e^{\sum J}\text{ from 1 to }s\text{ rises with }s\text{ in every layer }k",
+        road="the recursion over every step, V by Bayes' rule",
+        tolerance=1e-11,
+        formula=_ddpm_cost,
+        check=_falls_along_a_layer,
     ),
     holds(
         id="traj.gaussian",
