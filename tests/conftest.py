@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 from typing import Any
 
 # Before NumPy is loaded. The products here are small: threads that spin between them cost more than they bring.
@@ -15,6 +16,11 @@ settings.register_profile("default", deadline=None)
 # A submission must not fail on an example that the one before it happened not to draw.
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+# A runner in the background (nohup, `&`) ignores Ctrl-C, and so would the commands that the tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_make_parametrize_id(val: Any) -> str | None:

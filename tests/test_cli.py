@@ -103,7 +103,7 @@ def test_options_reach_validate(ask: Any, tmp_path: Path) -> None:
     (call,) = asked.calls
     np.testing.assert_array_equal(call["data"], points + 1)
     assert (call["only"], call["seed"]) == ("notes.*", 7)
-    assert "x.npz (6 x 2)" in result.stdout.replace("\n", "")
+    assert "x.npz(6x2)" in "".join(result.stdout.split())  # wherever a long path breaks the line
     assert "3 claims" in result.stdout
     assert "bao2022" not in result.stdout
 
