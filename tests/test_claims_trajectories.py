@@ -37,7 +37,11 @@ def entry(value: float) -> Any:
 BROKEN: dict[str, list[Callable[..., Any]]] = {
     "notes.10.printed": [notes_trajectory._each],
     "notes.10.corrected": [notes_trajectory._least, lambda kl: 2 * kl, lambda kl: kl / 3],
-    "notes.10.first-step": [lambda sch, nodes: 1.01 * chain(sch, nodes)],
+    "notes.10.first-step": [
+        lambda sch, nodes: 1.01 * chain(sch, nodes),
+        lambda sch, nodes: chain(sch, nodes[nodes > 0]),
+        lambda sch, nodes: chain(sch, nodes, np.full(3, 0.4)),
+    ],
     "notes.10.finite-data": [lambda orc, nodes: float(dpm.trajectory_kl(orc, nodes).value)],
     "notes.10.ddim": [at_ddpm],
     "notes.10.snr-form": [
