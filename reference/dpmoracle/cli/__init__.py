@@ -21,7 +21,8 @@ def main(args: Sequence[str] | None = None) -> int:
     0 all as expected, 1 not all, 2 wrong use, 130 Ctrl-C.
     """
     # Before NumPy is loaded. Products here are small and many, and threads that spin between them cost more than they
-    # bring (on a busy two-core machine 78 claims took 52 s with two, 108 claims 21 s with one); one also fixes the last bits.
+    # bring (on a busy two-core machine 78 claims took 52 s with two, 108 claims 21 s with one). One also fixes the
+    # last bits.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     with interrupts.end_at_once():
         try:
