@@ -9,7 +9,7 @@ from typing import Any
 import mpmath as mp
 import numpy as np
 
-from dpmoracle.schedule import Schedule
+from dpmoracle.processes.schedule import Schedule
 
 mp.mp.dps = 50
 # Between them: alpha_bar down to 1e-14, beta_bar from 1e-10, zero terminal SNR.

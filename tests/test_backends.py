@@ -11,10 +11,10 @@ import pytest
 
 from dpmoracle import InvalidParameterError, MissingExtraError
 from dpmoracle.backends import pick
-from dpmoracle.dense import dense_layers
-from dpmoracle.hull import hull_layers, lagrange_pass
-from dpmoracle.li_chao import li_chao_layers
 from dpmoracle.trajectory import optimal_trajectories, optimal_trajectory, shortest_paths
+from dpmoracle.trajectory.dense import dense_layers
+from dpmoracle.trajectory.hull import hull_layers, lagrange_pass
+from dpmoracle.trajectory.li_chao import li_chao_layers
 from trajectory_cases import linear_snr, product_mmse
 
 

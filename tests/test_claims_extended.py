@@ -8,10 +8,10 @@ import pytest
 from claim_worlds import ONE_LINE, WORLD
 from dpmoracle.claims import extended, judge
 from dpmoracle.covariance_cost import npr_variance, optimal_covariance, residual_covariance, sn_variance
-from dpmoracle.density import sqrt_kappa_grid
-from dpmoracle.grids import even_grid
-from dpmoracle.polish import polish_trajectory
 from dpmoracle.trajectory import optimal_trajectory, path_cost
+from dpmoracle.trajectory.density import sqrt_kappa_grid
+from dpmoracle.trajectory.grids import even_grid
+from dpmoracle.trajectory.polish import polish_trajectory
 
 CLAIMS = {claim.id: claim for claim in extended.CLAIMS}
 
@@ -116,7 +116,7 @@ def test_every_claim_is_broken():
 def test_two_modes_against_the_oracle():
     """The E sech² curve is V of the mixture, at levels of all kinds, and its integral is that of V."""
     import dpmoracle as dpm
-    from dpmoracle.information import snr_integral
+    from dpmoracle.likelihood.information import snr_integral
 
     tau2 = 1e-2
     q0 = dpm.GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], [tau2, tau2], "spherical")

@@ -9,10 +9,10 @@ import dpmoracle as dpm
 from dpmoracle.claims.comparison import _named, distance_to, quantiles_of_chain
 from dpmoracle.comparison import GRIDS, RULES, compare_chains, compare_samples
 from dpmoracle.distances import energy_distance, sliced_wasserstein
-from dpmoracle.entropy_road import trajectory_kl_by_entropies
 from dpmoracle.likelihood import trajectory_kl
+from dpmoracle.likelihood.entropy_road import trajectory_kl_by_entropies
+from dpmoracle.likelihood.variational import elbo
 from dpmoracle.variance_rules import reverse_variances
-from dpmoracle.variational import elbo
 
 SCH = dpm.Schedule.linear(40, 2e-3, 0.4)
 LINE = dpm.GaussianMixture([0.2, 0.5, 0.3], [[-1.6], [0.1], [1.3]], [0.09, 0.25, 0.04], "spherical")
@@ -67,7 +67,7 @@ MUTANTS = {
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_mutants_of_the_sum_are_caught(table, name):
-    from dpmoracle.entropy import kl_to_normal
+    from dpmoracle.likelihood.entropy import kl_to_normal
 
     row = table[0]
     nodes = dpm.even_grid(40, 5)

@@ -18,10 +18,10 @@ from dpmoracle.covariance_cost import (
     residual_covariance,
     sn_variance,
 )
-from dpmoracle.density import sqrt_kappa_grid
-from dpmoracle.monge import monge_defect
-from dpmoracle.polish import polish_trajectory
 from dpmoracle.trajectory import evaluate_trajectory, trajectory_cost
+from dpmoracle.trajectory.density import sqrt_kappa_grid
+from dpmoracle.trajectory.monge import monge_defect
+from dpmoracle.trajectory.polish import polish_trajectory
 
 SCH = dpm.Schedule.linear(60, 2e-3, 0.3)
 NODES = np.array([1, 4, 11, 23, 40, 60])

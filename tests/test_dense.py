@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dpmoracle import InvalidParameterError, shortest_paths
-from dpmoracle import dense as program
-from dpmoracle.dense import ShortestPaths, brute_force_path, dense_layers
+from dpmoracle.trajectory import dense as program
+from dpmoracle.trajectory.dense import ShortestPaths, brute_force_path, dense_layers
 from trajectory_cases import Counted, rebuilt
 
 

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import quad
 
-from dpmoracle import InvalidParameterError, density
-from dpmoracle.density import root_kappa_steps, sqrt_kappa_grid
-from dpmoracle.step_cost import path_cost
-from dpmoracle.trajectory import even_grid, optimal_trajectory
+from dpmoracle import InvalidParameterError
+from dpmoracle.trajectory import density, even_grid, optimal_trajectory
+from dpmoracle.trajectory.density import root_kappa_steps, sqrt_kappa_grid
+from dpmoracle.trajectory.step_cost import path_cost
 from trajectory_cases import exact_curves, linear_snr, product_integral, product_mmse, rebuilt, with_zero
 
 PRECISIONS, WEIGHTS = np.array([0.05, 2.0, 100.0]), np.array([0.3, 0.5, 0.2])

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 
 from dpmoracle import GaussianMixture, InvalidParameterError
-from dpmoracle.entropy import add_estimates, entropy, kl_to_normal
 from dpmoracle.estimate import Estimate
+from dpmoracle.likelihood.entropy import add_estimates, entropy, kl_to_normal
 from dpmoracle.plane_integral import integrate
 
 CLOSE = 1e-9

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpmoracle import hull as hull_module
-from dpmoracle import li_chao as li_chao_module
-from dpmoracle import multiplier as multiplier_module
-from dpmoracle.dense import backtrack, shortest_paths
-from dpmoracle.hull import hull_layers, lagrange_pass
-from dpmoracle.li_chao import li_chao_layers
-from dpmoracle.monge import monge_certificate
-from dpmoracle.multiplier import multiplier_path, splice
-from dpmoracle.step_cost import path_cost, trajectory_cost
+from dpmoracle.trajectory import hull as hull_module
+from dpmoracle.trajectory import li_chao as li_chao_module
+from dpmoracle.trajectory import multiplier as multiplier_module
+from dpmoracle.trajectory.dense import backtrack, shortest_paths
+from dpmoracle.trajectory.hull import hull_layers, lagrange_pass
+from dpmoracle.trajectory.li_chao import li_chao_layers
+from dpmoracle.trajectory.monge import monge_certificate
+from dpmoracle.trajectory.multiplier import multiplier_path, splice
+from dpmoracle.trajectory.step_cost import path_cost, trajectory_cost
 from trajectory_cases import (
     Counted,
     counted,

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpmoracle import InvalidParameterError, estimated
-from dpmoracle.estimated import clip_mmse, mmse_bounds, published_dp_trajectory
-from dpmoracle.step_cost import path_cost, trajectory_cost
-from dpmoracle.trajectory import optimal_trajectory
+from dpmoracle import InvalidParameterError
+from dpmoracle.trajectory import estimated, optimal_trajectory
+from dpmoracle.trajectory.estimated import clip_mmse, mmse_bounds, published_dp_trajectory
+from dpmoracle.trajectory.step_cost import path_cost, trajectory_cost
 from trajectory_cases import exact_curves, linear_snr, mixture_mmse, product_mmse, rebuilt, two_point_mmse
 
 

@@ -17,7 +17,7 @@ import dpmoracle as dpm
 from dpmoracle import gamma as gamma_module
 from dpmoracle.errors import InvalidParameterError
 from dpmoracle.gamma import GammaEstimate, MmseEstimate, estimate_gamma, estimate_mmse
-from dpmoracle.schedule import Schedule
+from dpmoracle.processes.schedule import Schedule
 from dpmoracle.storage import read_npz, write_npz
 
 SCH = Schedule.linear(50, 1e-3, 0.2)

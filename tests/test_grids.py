@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dpmoracle import InvalidParameterError
-from dpmoracle.grids import (
+from dpmoracle.trajectory.grids import (
     ddim_quadratic_grid,
     ddim_uniform_grid,
     diffusers_grid,

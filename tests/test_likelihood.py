@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from chain_truths import gaussian_chain_kl, pair_kl
 from dpmoracle import GaussianMixture, InvalidParameterError, Oracle, Process, Schedule, Trajectory
-from dpmoracle.entropy_road import trajectory_kl_by_entropies
 from dpmoracle.likelihood import kl_to_normal, snr_integral, trajectory_kl
+from dpmoracle.likelihood.entropy_road import trajectory_kl_by_entropies
 from dpmoracle.reverse_step import lambda2_ddim, lambda2_ddpm
 
 LINEAR = Schedule.linear(1000)

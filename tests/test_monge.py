@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dpmoracle import InvalidParameterError
-from dpmoracle.monge import monge_certificate, monge_defect
-from dpmoracle.step_cost import trajectory_cost
+from dpmoracle.trajectory.monge import monge_certificate, monge_defect
+from dpmoracle.trajectory.step_cost import trajectory_cost
 from trajectory_cases import exact_curves, linear_snr, noisy_curves, product_mmse, two_point_mmse
 
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from dpmoracle import precise
-from dpmoracle.precise import prefix_sums, survival, two_product_error, two_sum_error
+from dpmoracle.processes import precise
+from dpmoracle.processes.precise import prefix_sums, survival, two_product_error, two_sum_error
 
 NUMBERS = st.floats(-1e10, 1e10, allow_subnormal=False).filter(lambda x: x == 0 or abs(x) > 1e-100)
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import dpmoracle as dpm
 from dpmoracle import Process, Schedule, strategies
-from dpmoracle.families import FAMILIES, Family
+from dpmoracle.processes.families import FAMILIES, Family
 
 # Promised 1e-14. Measured: a 1e-15 (6e-15 at beta_max = 100, the exponential of -25), the others 6e-16.
 BOUND = {"a": 1e-14, "sigma": 2e-15, "half_log_snr": 2e-15, "inverse": 2e-15}

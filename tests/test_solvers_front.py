@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from dpmoracle import GaussianMixture, InvalidParameterError, Oracle, Process, Schedule, strategies
 from dpmoracle.flow import flow, flow_levels
-from dpmoracle.grids import even_grid, quadratic_grid
 from dpmoracle.solvers import (
     METHODS,
     ExactModel,
@@ -23,6 +22,7 @@ from dpmoracle.solvers import (
     solver_nodes,
     unipc,
 )
+from dpmoracle.trajectory.grids import even_grid, quadratic_grid
 from solver_cases import mixtures
 
 Q0 = mixtures()["d=2"]

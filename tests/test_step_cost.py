@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 
 from dpmoracle import InvalidParameterError
-from dpmoracle.step_cost import mmse_integral, path_cost, trajectory_cost
+from dpmoracle.trajectory.step_cost import mmse_integral, path_cost, trajectory_cost
 from trajectory_cases import exact_curves, linear_snr, product_integral, product_mmse, schedules
 
 

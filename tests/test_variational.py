@@ -11,10 +11,10 @@ from scipy.stats import norm
 
 from chain_truths import gaussian_kl
 from dpmoracle import GaussianMixture, InvalidParameterError, Oracle, Schedule
-from dpmoracle.entropy import entropy
 from dpmoracle.likelihood import elbo, trajectory_kl
+from dpmoracle.likelihood.entropy import entropy
+from dpmoracle.likelihood.variational import discretised_log_prob
 from dpmoracle.reverse_step import lambda2_ddim, lambda2_ddpm
-from dpmoracle.variational import discretised_log_prob
 
 LINEAR = Schedule.linear(1000)
 COARSE = Schedule.from_alpha_bar([1, 0.95, 0.8, 0.6, 0.3, 0.1, 0.03])

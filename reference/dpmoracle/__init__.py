@@ -12,8 +12,8 @@ __version__ = "0.1.0"
 
 _EXPORTS = {
     "errors": ["InvalidParameterError", "MissingExtraError"],
-    "schedule": ["Schedule"],
-    "process": ["Process"],
+    "processes.schedule": ["Schedule"],
+    "processes.process": ["Process"],
     "mixture": ["GaussianMixture"],
     "oracle": ["Oracle"],
     "estimate": ["Estimate"],

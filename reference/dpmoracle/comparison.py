@@ -15,19 +15,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from .checking import check_count, generator
 from .distances import DISTANCES, energy_distance, sliced_wasserstein
-from .entropy import add_estimates, kl_to_normal
 from .errors import InvalidParameterError
 from .estimate import Estimate
-from .information import Information, check_method, gather
+from .likelihood.entropy import add_estimates, kl_to_normal
+from .likelihood.information import Information, check_method, gather
+from .likelihood.variational import elbo
 from .moments import Moments
 from .oracle import Oracle
+from .processes.schedule import Schedule
 from .reverse_step import lambda2_ddpm, reverse_coefficient
 from .sampler import sample
-from .schedule import Schedule
-from .step_cost import check_nodes
 from .trajectory import even_grid, optimal_trajectory
+from .trajectory.step_cost import check_nodes
 from .variance_rules import check_chain, reverse_variances
-from .variational import elbo
 
 __all__ = ["GRIDS", "RULES", "SAMPLERS", "ChainRow", "SampleRow", "compare_chains", "compare_samples"]
 

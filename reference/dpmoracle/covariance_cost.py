@@ -21,9 +21,9 @@ from .mixture import GaussianMixture
 from .moments import Moments
 from .oracle import Oracle
 from .posterior import Posterior
+from .processes.schedule import Schedule
 from .reverse_step import coefficient, read_step_lam2
-from .schedule import Schedule
-from .step_cost import as_nodes
+from .trajectory.step_cost import as_nodes
 from .variance_rules import check_chain
 
 __all__ = [

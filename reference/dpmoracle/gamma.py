@@ -17,8 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 from .checking import as_float, check_count, check_finite, generator, offenders
 from .errors import InvalidParameterError
 from .moments import Moments
+from .processes.schedule import Schedule
 from .sampled import GammaEstimate, MmseEstimate, check_timesteps
-from .schedule import Schedule
 
 __all__ = ["GammaEstimate", "MmseEstimate", "estimate_gamma", "estimate_mmse"]
 

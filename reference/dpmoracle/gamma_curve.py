@@ -14,7 +14,7 @@ from . import __version__
 from .checking import check_count, check_finite
 from .errors import InvalidParameterError
 from .moments import Moments
-from .schedule import Schedule
+from .processes.schedule import Schedule
 from .shared import ESTIMATORS as _STATISTICS
 from .storage import read_npz, write_npz
 

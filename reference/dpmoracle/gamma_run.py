@@ -14,7 +14,7 @@ from . import __version__
 from .errors import InvalidParameterError
 from .gamma_curve import DataRecord, GammaCurve
 from .moments import Moments
-from .schedule import Schedule
+from .processes.schedule import Schedule
 from .shared import shared_moments
 from .storage import read_npz, write_npz
 

@@ -18,7 +18,7 @@ from .estimate import Estimate
 from .expectation import METHODS, expected
 from .mixture import GaussianMixture
 from .posterior import Posterior, posterior
-from .schedule import Schedule
+from .processes.schedule import Schedule
 
 __all__ = ["Forward", "Oracle"]
 

@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from . import __version__
 from .errors import InvalidParameterError
 from .estimate import Estimate
-from .estimated import clip_mmse, mmse_bounds
 from .gamma_curve import GammaCurve
-from .grids import even_grid
-from .monge import MongeCertificate, monge_certificate
-from .schedule import Schedule
-from .step_cost import BOUND_RTOL, as_nodes, check_nodes, mmse_integral, name_steps
+from .processes.schedule import Schedule
 from .trajectory import Trajectory, evaluate_trajectory, optimal_trajectory
+from .trajectory.estimated import clip_mmse, mmse_bounds
+from .trajectory.grids import even_grid
+from .trajectory.monge import MongeCertificate, monge_certificate
+from .trajectory.step_cost import BOUND_RTOL, as_nodes, check_nodes, mmse_integral, name_steps
 
 __all__ = [
     "Plan",

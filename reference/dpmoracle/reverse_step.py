@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from .arrays import to_numpy
 from .checking import as_float, as_steps, check_finite, offenders
 from .errors import InvalidParameterError
-from .schedule import Schedule
+from .processes.schedule import Schedule
 
 __all__ = [
     "Step",

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from .checking import as_float, as_steps, check_count, check_finite
 from .errors import InvalidParameterError
 from .moments import Moments
-from .schedule import Schedule
+from .processes.schedule import Schedule
 from .storage import read_npz, write_npz
 
 __all__ = ["GammaEstimate", "MmseEstimate", "check_timesteps"]

@@ -16,6 +16,7 @@ from .arrays import to_numpy
 from .checking import as_float, check_count, check_finite, generator, offenders
 from .errors import InvalidParameterError
 from .oracle import Oracle
+from .processes.schedule import Schedule
 from .reverse_step import (
     check_schedule,
     forward_posterior_mean,
@@ -25,7 +26,6 @@ from .reverse_step import (
     read_vectors,
     refuse,
 )
-from .schedule import Schedule
 from .variance_rules import RULES, nodes_of, per_step, reverse_variances, step_lam2
 
 __all__ = ["PREDICTIONS", "ancestral_step", "clean_prediction", "reverse_chain", "sample"]

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .checking import as_float, check_finite
+from .processes.schedule import Schedule
 from .reverse_step import Step, beta_tilde, broadcast, read_step, read_vectors, refuse, refuse_no_signal
-from .schedule import Schedule
 
 __all__ = ["SdeCoefficients", "ml_sde_coefficients", "ml_sde_step"]
 

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from .errors import InvalidParameterError, require
 from .mixture import GaussianMixture
-from .process import Process
-from .schedule import Schedule
+from .processes.process import Process
+from .processes.schedule import Schedule
 
 require("hypothesis", "testing", "dpmoracle.strategies")
 

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .checking import as_float, as_steps, check_count, check_finite
 from .errors import InvalidParameterError
+from .processes.schedule import Schedule
 from .reverse_step import (
     Array,
     broadcast,
@@ -27,7 +28,6 @@ from .reverse_step import (
     refuse_no_signal,
     reverse_coefficient,
 )
-from .schedule import Schedule
 
 __all__ = [
     "clip_variance",

@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from .checking import as_float, check_finite
 from .errors import InvalidParameterError
 from .oracle import Oracle
+from .processes.schedule import Schedule
 from .reverse_step import check_schedule, lambda2_ddpm, read_step_lam2
-from .schedule import Schedule
-from .step_cost import as_nodes, name_steps
+from .trajectory.step_cost import as_nodes, name_steps
 from .variance import clip_variance, optimal_variance_from_mmse, variance_bounds
 
 __all__ = [

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from ..mixture import GaussianMixture
 from ..oracle import Oracle
+from ..processes.schedule import Schedule
 from ..reverse_step import lambda2_ddim, lambda2_ddpm, optimal_mean
-from ..schedule import Schedule
 from ..variance import optimal_variance, optimal_variance_from_mmse
 from .cloud import Cloud
 from .conditioning import Plane, earlier_state

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..mixture import GaussianMixture
+from ..processes.schedule import Schedule
 from ..reverse_step import lambda2_ddpm
-from ..schedule import Schedule
 from ..variance import variance_bounds
 from .bao2022 import DATA_STEPS, lambdas, variances
 from .cloud import Cloud

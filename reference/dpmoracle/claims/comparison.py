@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from ..comparison import SAMPLERS, ChainRow, compare_chains
 from ..covariance_cost import covariance_cost
-from ..entropy_road import trajectory_kl_by_entropies
+from ..likelihood.entropy_road import trajectory_kl_by_entropies
 from ..mixture import GaussianMixture
 from ..oracle import Oracle
-from ..schedule import Schedule
+from ..processes.schedule import Schedule
 from ..trajectory import even_grid, optimal_trajectory
 from ..variance_rules import reverse_variances, step_lam2
 from .registry import Measurement, holds, refuted

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..mixture import GaussianMixture
-from ..schedule import Schedule
+from ..processes.schedule import Schedule
 
 __all__ = ["Conditioned", "Plane", "component_covariances", "earlier_state"]
 

@@ -16,14 +16,14 @@ from ..covariance_cost import (
     residual_covariance,
     sn_variance,
 )
-from ..density import sqrt_kappa_grid
 from ..mixture import GaussianMixture
-from ..monge import monge_defect
 from ..oracle import Oracle
-from ..polish import polish_trajectory
+from ..processes.schedule import Schedule
 from ..reverse_step import lambda2_ddim, lambda2_ddpm
-from ..schedule import Schedule
 from ..trajectory import optimal_trajectory, path_cost
+from ..trajectory.density import sqrt_kappa_grid
+from ..trajectory.monge import monge_defect
+from ..trajectory.polish import polish_trajectory
 from .registry import Claim, Measurement, holds, refuted
 from .roads import Bayes, mean_given_both, worst
 from .world import World

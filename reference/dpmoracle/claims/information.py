@@ -7,13 +7,13 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from ..entropy_road import trajectory_kl_by_entropies
 from ..likelihood import snr_integral, trajectory_kl
+from ..likelihood.entropy_road import trajectory_kl_by_entropies
 from ..mixture import GaussianMixture
 from ..oracle import Oracle
-from ..schedule import Schedule
-from ..step_cost import sum_cost
+from ..processes.schedule import Schedule
 from ..trajectory import optimal_trajectory
+from ..trajectory.step_cost import sum_cost
 from ..variance import optimal_variance_from_mmse
 from .cloud import Cloud
 from .monge import exact_curves, short_schedule

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from ..dense import shortest_paths
-from ..monge import monge_certificate, monge_defect
+from ..processes.schedule import Schedule
 from ..reverse_step import lambda2_ddim
-from ..schedule import Schedule
-from ..step_cost import cost_matrix
+from ..trajectory.dense import shortest_paths
+from ..trajectory.monge import monge_certificate, monge_defect
+from ..trajectory.step_cost import cost_matrix
 from ..variance import optimal_variance_from_mmse
 from .notes_trajectory import gaussian_chain_kl, stretched, trajectories
 from .registry import Measurement, holds, refuted

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..grids import even_grid
 from ..mixture import GaussianMixture
 from ..oracle import Oracle
+from ..processes.schedule import Schedule
 from ..reverse_step import lambda2_ddim, lambda2_ddpm
-from ..schedule import Schedule
 from ..shared import shared_mmse
+from ..trajectory.grids import even_grid
 from ..variance import optimal_variance, optimal_variance_from_mmse
 from .cloud import Cloud
 from .registry import Claim, Measurement, holds, refuted

@@ -9,8 +9,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from ..grids import even_grid
 from ..reverse_step import forward_posterior_mean, lambda2_ddpm
+from ..trajectory.grids import even_grid
 from ..variance import optimal_variance
 from .notes_variance import (
     CHOICES,

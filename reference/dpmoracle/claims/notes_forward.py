@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from ..processes.schedule import Schedule
 from ..reverse_step import forward_posterior_mean, lambda2_ddim, lambda2_ddpm, optimal_mean
-from ..schedule import Schedule
 from .registry import Measurement, holds, refuted
 from .roads import Bayes, relative, worst
 from .world import STEPS, World

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from ..gamma import estimate_gamma
 from ..mixture import GaussianMixture
+from ..processes.schedule import Schedule
 from ..reverse_step import lambda2_ddim, lambda2_ddpm
-from ..schedule import Schedule
 from .cloud import Cloud
 from .notes_variance import (
     NEIGHBOURS,

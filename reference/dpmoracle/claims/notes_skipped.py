@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..processes.schedule import Schedule
 from ..reverse_step import forward_posterior_mean, lambda2_ddpm, optimal_mean
-from ..schedule import Schedule
 from ..variance import optimal_variance
 from .notes_variance import check_variance, printed, variance
 from .registry import Measurement, holds, refuted

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..grids import even_grid
 from ..likelihood import trajectory_kl
 from ..mixture import GaussianMixture
 from ..oracle import Oracle
+from ..processes.schedule import Schedule
 from ..reverse_step import lambda2_ddim, lambda2_ddpm
-from ..schedule import Schedule
-from ..step_cost import cost_matrix, path_cost
 from ..trajectory import optimal_trajectory
+from ..trajectory.grids import even_grid
+from ..trajectory.step_cost import cost_matrix, path_cost
 from ..variance import optimal_variance_from_mmse
 from .registry import Measurement, holds, refuted
 from .roads import Bayes, worst

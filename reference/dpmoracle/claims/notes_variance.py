@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..processes.schedule import Schedule
 from ..reverse_step import lambda2_ddim, lambda2_ddpm
-from ..schedule import Schedule
 from ..variance import mmse_from_gamma, optimal_variance
 from .registry import Measurement, holds, refuted
 from .roads import Bayes, mean_given_both, relative, worst

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..mixture import GaussianMixture
+from ..processes.schedule import Schedule
 from ..reverse_step import lambda2_ddpm, optimal_mean
-from ..schedule import Schedule
 from ..sde_step import ml_sde_coefficients, ml_sde_step
 from ..solvers.stochastic import sde_dpm_solver
 from ..variance import optimal_variance_from_mmse

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidParameterError
-from ..estimated import clip_mmse, mmse_bounds, published_dp_trajectory
-from ..grids import even_grid
 from ..oracle import Oracle
-from ..schedule import Schedule
-from ..step_cost import path_cost
+from ..processes.schedule import Schedule
 from ..trajectory import optimal_trajectory
+from ..trajectory.estimated import clip_mmse, mmse_bounds, published_dp_trajectory
+from ..trajectory.grids import even_grid
+from ..trajectory.step_cost import path_cost
 from .registry import Claim, Measurement, holds, refuted
 from .world import World
 

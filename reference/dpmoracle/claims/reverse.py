@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from ..mixture import GaussianMixture
 from ..oracle import Oracle
+from ..processes.schedule import Schedule
 from ..reverse_step import lambda2_ddim, lambda2_ddpm
-from ..schedule import Schedule
 from .conditioning import component_covariances
 from .registry import Measurement, holds, refuted
 from .roads import mean_given_both, worst

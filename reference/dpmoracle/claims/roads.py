@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..mixture import GaussianMixture
-from ..schedule import Schedule
+from ..processes.schedule import Schedule
 
 __all__ = ["Bayes", "mean_given_both", "relative", "worst", "z_score"]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..flow import flow, log_prob_flow
 from ..mixture import GaussianMixture
 from ..oracle import Oracle
-from ..process import Process
+from ..processes.process import Process
 from .registry import Measurement, holds
 from .roads import worst
 from .world import World

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..mixture import GaussianMixture
 from ..oracle import Oracle
-from ..schedule import Schedule
+from ..processes.schedule import Schedule
 
 __all__ = ["STEPS", "World"]
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ..schedule import Schedule
+    from ..processes.schedule import Schedule
 
 __all__ = [
     "BetaEnd",
@@ -82,7 +82,7 @@ def make_schedule(
     name: ScheduleName | None, steps: int | None, beta_start: float | None, beta_end: float | None
 ) -> Schedule:
     """The schedule of the options; None is the default of each."""
-    from ..schedule import Schedule
+    from ..processes.schedule import Schedule
 
     name = name or ScheduleName.linear
     ends = {"beta_start": beta_start, "beta_end": beta_end}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..gamma_curve import GammaCurve
-    from ..schedule import Schedule
+    from ..processes.schedule import Schedule
 
     Array = NDArray[np.float64]
     Steps = NDArray[np.int64]
@@ -198,9 +198,9 @@ def _timesteps(
     """(K,) increasing, in 1..N."""
     import numpy as np
 
-    from .. import grids, plan
-    from ..step_cost import as_nodes, check_nodes
-    from ..trajectory import optimal_trajectory
+    from .. import plan
+    from ..trajectory import grids, optimal_trajectory
+    from ..trajectory.step_cost import as_nodes, check_nodes
 
     if timesteps is not None:
         words = timesteps.replace(",", " ").split()

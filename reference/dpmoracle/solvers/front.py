@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InvalidParameterError
 from ..oracle import Oracle
-from ..process import Process
-from ..schedule import Schedule
+from ..processes.process import Process
+from ..processes.schedule import Schedule
 from .adaptive import Adapted, dpm_adaptive
 from .checks import check_choice, check_nodes
 from .coefficients import Level, half_log_snr

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from ..checking import check_count
 from ..errors import InvalidParameterError
-from ..grids import distinct
-from ..process import Process
-from ..schedule import Schedule
+from ..processes.process import Process
+from ..processes.schedule import Schedule
+from ..trajectory.grids import distinct
 from .checks import check_choice, check_fraction
 from .path import path_of
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 from ..oracle import Forward
-from ..process import Process
+from ..processes.process import Process
 from .coefficients import Level
 
 __all__ = ["Path", "path_of", "vp_path"]

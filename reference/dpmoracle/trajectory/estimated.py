@@ -7,9 +7,9 @@ from math import ceil
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .checking import as_float
+from ..checking import as_float
+from ..errors import InvalidParameterError
 from .dense import backtrack, dense_layers
-from .errors import InvalidParameterError
 from .step_cost import as_curve, check_nodes, cost_matrix, name_steps
 
 __all__ = ["clip_mmse", "mmse_bounds", "published_dp_trajectory"]

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .checking import as_float, as_steps, check_count
-from .errors import InvalidParameterError
-from .estimate import Estimate
+from ..checking import as_float, as_steps, check_count
+from ..errors import InvalidParameterError
+from ..estimate import Estimate
 
 __all__ = [
     "as_curve",

@@ -12,17 +12,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .checking import check_count, generator
+from ..checking import check_count, generator
+from ..errors import InvalidParameterError
+from ..estimate import Estimate
+from ..mixture import GaussianMixture
+from ..moments import Moments
+from ..oracle import Oracle
+from ..processes.schedule import Schedule
+from ..reverse_step import forward_posterior_mean, lambda2_ddpm
+from ..variance_rules import check_chain, positive_variances
 from .entropy import check_density
-from .errors import InvalidParameterError
-from .estimate import Estimate
 from .information import check_method
-from .mixture import GaussianMixture
-from .moments import Moments
-from .oracle import Oracle
-from .reverse_step import forward_posterior_mean, lambda2_ddpm
-from .schedule import Schedule
-from .variance_rules import check_chain, positive_variances
 
 __all__ = ["trajectory_kl_by_entropies"]
 

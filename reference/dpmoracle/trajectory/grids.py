@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .checking import check_count
-from .errors import InvalidParameterError
+from ..checking import check_count
+from ..errors import InvalidParameterError
 from .step_cost import check_nodes
 
 __all__ = [

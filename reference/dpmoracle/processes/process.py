@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .checking import as_float, check_finite
-from .errors import InvalidParameterError
+from ..checking import as_float, check_finite
+from ..errors import InvalidParameterError
 from .families import FAMILIES
 
 __all__ = ["Process"]

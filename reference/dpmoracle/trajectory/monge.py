@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .checking import as_float, offenders
-from .errors import InvalidParameterError
+from ..checking import as_float, offenders
+from ..errors import InvalidParameterError
 from .step_cost import as_curve
 
 __all__ = ["MongeCertificate", "as_cost", "certify", "monge_certificate", "monge_defect"]

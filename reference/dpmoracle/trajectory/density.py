@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .checking import as_float
-from .errors import InvalidParameterError
+from ..checking import as_float
+from ..errors import InvalidParameterError
 from .grids import distinct, even_grid
 from .step_cost import as_curve, check_nodes, name_steps
 

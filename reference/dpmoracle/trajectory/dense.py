@@ -8,9 +8,9 @@ from itertools import combinations, pairwise
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .backends import pick
-from .checking import check_count
-from .errors import InvalidParameterError
+from ..backends import pick
+from ..checking import check_count
+from ..errors import InvalidParameterError
 from .monge import as_cost
 
 __all__ = ["ShortestPaths", "backtrack", "brute_force_path", "dense_layers", "shortest_paths"]

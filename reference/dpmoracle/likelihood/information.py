@@ -13,14 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .checking import check_count, generator
-from .errors import InvalidParameterError
-from .estimate import Estimate
-from .expectation import expected
-from .mixture import GaussianMixture
-from .moments import Moments
-from .shared import shared_samples
-from .snr_rules import clenshaw_curtis, snr_rule
+from ..checking import check_count, generator
+from ..errors import InvalidParameterError
+from ..estimate import Estimate
+from ..expectation import expected
+from ..mixture import GaussianMixture
+from ..moments import Moments
+from ..shared import shared_samples
+from ..snr_rules import clenshaw_curtis, snr_rule
 
 __all__ = ["METHODS", "Information", "check_method", "gather", "snr_integral"]
 

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .checking import as_float, as_steps, check_count, check_finite, offenders
+from ..checking import as_float, as_steps, check_count, check_finite, offenders
+from ..errors import InvalidParameterError
 from .cumulative import FADED, cosine_betas, from_alpha_bar, from_betas, log_ratio
-from .errors import InvalidParameterError
 
 __all__ = ["Schedule"]
 

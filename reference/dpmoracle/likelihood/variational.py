@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .checking import as_float, check_count, check_finite, generator
+from ..checking import as_float, check_count, check_finite, generator
+from ..errors import InvalidParameterError
+from ..estimate import Estimate
+from ..mixture import GaussianMixture
+from ..moments import Moments
+from ..oracle import Oracle
+from ..processes.schedule import Schedule
+from ..reverse_step import coefficient, read_step
+from ..variance_rules import check_chain, positive_variances, step_lam2
 from .entropy import add_estimates
-from .errors import InvalidParameterError
-from .estimate import Estimate
 from .information import Information, check_method, gather
-from .mixture import GaussianMixture
-from .moments import Moments
-from .oracle import Oracle
-from .reverse_step import coefficient, read_step
-from .schedule import Schedule
-from .variance_rules import check_chain, positive_variances, step_lam2
 
 __all__ = ["VariationalBound", "discretised_log_prob", "elbo"]
 

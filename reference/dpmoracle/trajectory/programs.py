@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .backends import pick
+from ..backends import pick
+from ..errors import InvalidParameterError
 from .dense import ShortestPaths, backtrack, brute_force_path, dense_layers, shortest_paths
 from .density import sqrt_kappa_grid
-from .errors import InvalidParameterError
 from .estimated import clip_mmse, mmse_bounds, published_dp_trajectory
 from .grids import even_grid, power_grid, quadratic_grid
 from .hull import hull_layers, lagrange_pass

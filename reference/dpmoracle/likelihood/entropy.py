@@ -7,14 +7,14 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from .checking import check_count, generator
-from .errors import InvalidParameterError
-from .estimate import Estimate
+from ..checking import check_count, generator
+from ..errors import InvalidParameterError
+from ..estimate import Estimate
+from ..mixture import GaussianMixture
+from ..moments import Moments
+from ..plane_integral import integrate, seen_in_the_plane
+from ..posterior import Posterior
 from .information import check_method, check_mixture
-from .mixture import GaussianMixture
-from .moments import Moments
-from .plane_integral import integrate, seen_in_the_plane
-from .posterior import Posterior
 
 __all__ = ["add_estimates", "check_density", "entropy", "kl_to_normal"]
 

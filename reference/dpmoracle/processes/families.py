@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import InvalidParameterError
+from ..errors import InvalidParameterError
 
 __all__ = ["FAMILIES", "Family"]
 

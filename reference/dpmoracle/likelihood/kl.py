@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .checking import check_count, generator
+from ..checking import check_count, generator
+from ..errors import InvalidParameterError
+from ..estimate import Estimate
+from ..moments import Moments
+from ..oracle import Oracle
+from ..processes.schedule import Schedule
+from ..reverse_step import coefficient, lambda2_ddpm, read_step
+from ..variance_rules import check_chain, positive_variances, step_lam2
 from .entropy import add_estimates, check_density, entropy, kl_to_normal
 from .entropy_road import trajectory_kl_by_entropies
-from .errors import InvalidParameterError
-from .estimate import Estimate
 from .information import Information, check_method, gather, snr_integral
-from .moments import Moments
-from .oracle import Oracle
-from .reverse_step import coefficient, lambda2_ddpm, read_step
-from .schedule import Schedule
-from .variance_rules import check_chain, positive_variances, step_lam2
 from .variational import VariationalBound, elbo
 
 __all__ = [

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .checking import check_count
+from ..checking import check_count
+from .programs import Trajectory, evaluate_trajectory
 from .step_cost import as_curve, as_nodes
-from .trajectory import Trajectory, evaluate_trajectory
 
 __all__ = ["polish_trajectory"]
 

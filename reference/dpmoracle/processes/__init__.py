@@ -1,0 +1,1 @@
+"""Noising processes: `schedule.Schedule` in integer t, `process.Process` in real t."""
