@@ -149,6 +149,6 @@ def rebuilt(module, function, old, new):
     """A program of `module` whose source is changed in one place."""
     source = inspect.getsource(module)
     assert source.count(old) >= 1, old
-    space = {"__name__": module.__name__, "__package__": "dpmoracle"}
+    space = {"__name__": module.__name__, "__package__": module.__package__}
     exec(compile(source.replace(old, new), "mutant", "exec"), space)
     return space[function]
