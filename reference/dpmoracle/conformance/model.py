@@ -1,0 +1,89 @@
+"""The model that a subject is given: exact, in the subject's own output type, and it remembers what it was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InvalidParameterError
+from ..flow import flow_levels
+from ..mixture import GaussianMixture
+
+__all__ = ["OUTPUT_TYPES", "Call", "Level", "OracleModel", "as_output"]
+
+Array = NDArray[np.floating[Any]]
+#: (a, σ) of x = a x_0 + σ ε
+Level = tuple[float, float]
+
+OUTPUT_TYPES = ("eps", "x0", "v", "flow", "edm")
+
+
+@dataclass(frozen=True)
+class Call:
+    """One question that a subject asked: at which level, and what time value it passed to the network."""
+
+    level: Level
+    time: float | None
+
+
+@dataclass
+class OracleModel:
+    """model(x, a, sigma, time) -> what a perfect network would predict, with the dtype and shape of x.
+
+    q0          : the law of the data
+    output_type : one of OUTPUT_TYPES, see `as_output`
+    sigma_data  : of the output type "edm"
+    time_level  : time -> (a, σ); if given, the answer is for the level that the network understands by that time,
+                  and not for the (a, σ) that the subject means
+    endpoint    : answer with the end of the exact flow in place of E[x_0 | x], as a consistency model does
+    calls       : every question so far, in order
+    """
+
+    q0: GaussianMixture
+    output_type: str = "eps"
+    sigma_data: float = 0.5
+    time_level: Callable[[float], Level] | None = None
+    endpoint: bool = False
+    calls: list[Call] = field(default_factory=list)
+
+    def __call__(self, x: Array, a: float, sigma: float, time: float | None = None) -> Array:
+        self.calls.append(Call((float(a), float(sigma)), None if time is None else float(time)))
+        if self.time_level is not None:
+            if time is None:
+                raise InvalidParameterError(
+                    "OracleModel: the subject must pass the time value to the model, which is fed by time; it passed "
+                    "none. Pass time=, or feed by (a, sigma)"
+                )
+            a, sigma = self.time_level(float(time))
+        rows = np.asarray(x, dtype=np.float64).reshape(-1, self.q0.d)
+        if self.endpoint:
+            x0 = flow_levels(self.q0, rows, np.array([a, sigma]), np.array([1.0, 0.0]))
+        else:
+            x0 = self.q0.posterior(rows, np.full(len(rows), a), np.full(len(rows), sigma)).mean
+        out = as_output(self.output_type, rows, x0, float(a), float(sigma), self.sigma_data)
+        return out.reshape(x.shape).astype(x.dtype)
+
+
+def as_output(kind: str, x: Array, x0: Array, a: float, sigma: float, sigma_data: float = 0.5) -> Array:
+    """The prediction x̂_0 in another parametrisation, at x = a x_0 + σ ε with σ > 0.
+
+    "eps"  : ε̂ = (x - a x̂_0)/σ             "x0" : x̂_0             "v" : a ε̂ - σ x̂_0             "flow" : ε̂ - x̂_0
+    "edm"  : F = (x̂_0 - c_skip x)/c_out for a = 1, c_skip = σ_d²/(σ² + σ_d²), c_out = σσ_d/sqrt(σ² + σ_d²)
+    """
+    if kind == "x0":
+        return x0
+    if kind == "edm":
+        norm = np.hypot(sigma, sigma_data)
+        return (x0 - (sigma_data / norm) ** 2 * x) / (sigma * sigma_data / norm)
+    eps = (x - a * x0) / sigma
+    if kind == "eps":
+        return eps
+    if kind == "v":
+        return a * eps - sigma * x0
+    if kind == "flow":
+        return eps - x0
+    raise InvalidParameterError(f"as_output: output_type must be one of {OUTPUT_TYPES}; got {kind!r}")
