@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,135 @@ def test_summary_shows_the_variances(folder: Path) -> None:
     assert "40 samples of 2 numbers" in text
 
 
+# solvers -----------------------------------------------------------------------------------------------------
+
+SOLVERS = ("ddim", "heun", "singlestep", "multistep", "unipc", "deis")
+ENDS = ("--timesteps", "12,30")
+LATE = "--timesteps=" + ",".join(map(str, range(12, N + 1)))  # ends where the last mean still depends on x
+
+
+def made_by(*args: str) -> np.ndarray:
+    result = sample(*args, *SHORT)
+    assert result.exit_code == 0, result.output
+    return np.load("out.npy")
+
+
+def evaluations(*args: str) -> int:
+    found = re.search(r"Network evaluations: (\d+)", sample(*args, *SHORT).stdout)
+    assert found
+    return int(found[1])
+
+
+@pytest.fixture
+def exact(folder: Path) -> np.ndarray:
+    """The samples of seed 0 along the exact probability flow to timestep 12, then the mean there."""
+    orc = dpm.Oracle(dpm.GaussianMixture.from_points(POINTS), SCH)
+    x = np.random.default_rng(0).standard_normal((40, 2))
+    return posterior_mean(orc.flow(x, N, 12), 12)
+
+
+def off(made: np.ndarray, exact: np.ndarray) -> float:
+    """Root mean square; a sample on the border between two points may go astray, so without the worst two."""
+    return float(np.sqrt(np.sort(((made - exact) ** 2).sum(1))[:-2].mean()))
+
+
+def test_deterministic_samplers_follow_the_flow(exact: np.ndarray) -> None:
+    error = {name: off(made_by(LATE, "--sampler", name), exact) for name in SOLVERS}
+    assert error["ddim"] < 0.1
+    assert max(error[name] for name in SOLVERS[1:]) < 0.25 * error["ddim"]
+    tight = (*ENDS, "--sampler", "adaptive", "--atol", "1e-7", "--rtol", "1e-7")
+    assert off(made_by(*tight), exact) < 1e-5
+    # the final step is the mean at the last level: the flow alone, or the mean of another level, is seen
+    orc = dpm.Oracle(dpm.GaussianMixture.from_points(POINTS), SCH)
+    arrived = orc.flow(np.random.default_rng(0).standard_normal((40, 2)), N, 12)
+    assert off(arrived, exact) > 0.05
+    assert off(posterior_mean(arrived, 11), exact) > 1e-3
+
+
+@pytest.mark.parametrize("tolerance", ["--rtol", "--atol"])
+def test_tolerances_of_adaptive(folder: Path, tolerance: str) -> None:
+    fixed = ("--sampler", "adaptive", *(("--rtol", "1e-6") if tolerance == "--atol" else ("--atol", "1e-6")))
+    assert evaluations(*fixed, tolerance, "1e-4") > 1.2 * evaluations(*fixed, tolerance, "1e-1")
+
+
+def test_order_and_prediction_reach_the_solver(folder: Path) -> None:
+    seen = []
+    for args in (
+        *(f"{name} --order {k}" for name in ("singlestep", "multistep", "unipc") for k in (1, 2, 3)),
+        *(f"{name} --prediction noise" for name in ("singlestep", "multistep", "unipc", "adaptive")),
+        "deis --order 2",
+        "deis --order 4",
+        "adaptive",
+        "adaptive --order 2",
+        "sde",
+        "sde --order 1",
+    ):
+        seen.append(made_by(*(ENDS if "adaptive" in args else NOISY), "--sampler", *args.split()))
+    ddim = made_by(*NOISY, "--sampler", "ddim")
+    np.testing.assert_allclose(seen.pop(3), ddim, atol=1e-12)  # multistep of order 1
+    np.testing.assert_allclose(seen.pop(0), ddim, atol=1e-12)  # singlestep of order 1
+    for i, one in enumerate([ddim, *seen]):
+        for other in seen[i:]:
+            assert np.abs(one - other).max() > 1e-5
+    for name in ("singlestep", "multistep", "unipc", "deis"):
+        default = made_by(*NOISY, "--sampler", name)
+        np.testing.assert_array_equal(default, made_by(*NOISY, "--sampler", name, "--order", "3"))
+
+
+def test_sde_of_order_one_is_ancestral_with_beta_tilde(folder: Path) -> None:
+    made = made_by(*NOISY, "--sampler", "sde", "--order", "1")
+    np.testing.assert_allclose(made, made_by(*NOISY, "--variance", "beta_tilde"), rtol=0, atol=1e-12)
+    assert np.abs(made - made_by(*NOISY, "--sampler", "sde")).max() > 1e-3
+
+
+@pytest.mark.parametrize("grid", ["lambda", "karras"])
+def test_levels_between_timesteps(folder: Path, grid: str) -> None:
+    result = sample("--sampler", "heun", "--grid", grid, "-K", "6", *SHORT)
+    text = " ".join(result.stdout.split())
+    found = re.search(r"K = 6: log\(a/sigma\) from noise to data ([-\d., ]+\d)", text)
+    assert found, text
+    lam = np.array([float(word) for word in found[1].split(",")])
+    ends = 0.5 * np.log(SCH.snr[[N, 1]])
+    np.testing.assert_allclose(lam[[0, -1]], ends, rtol=1e-3)
+    even = lam if grid == "lambda" else np.exp(-lam / 7)
+    np.testing.assert_allclose(even, np.linspace(even[0], even[-1], 6), rtol=0, atol=2e-3)
+
+
+def test_evaluations_are_counted(folder: Path) -> None:
+    for args, expected in {
+        "ancestral": 7,
+        "ddim": 7,
+        "unipc": 7,
+        "deis": 7,
+        "sde": 7,
+        "heun": 13,
+        "singlestep --order 2": 13,
+        "singlestep": 19,
+        "multistep": 11,
+    }.items():
+        assert evaluations("-K", "7", "--sampler", *args.split()) == expected, args
+
+
+def test_no_signal_at_the_noisiest_level(files: Path) -> None:
+    """alpha_bar = 0 at N, as a file of gamma may have it."""
+    zero = dpm.Schedule.from_alpha_bar([*SCH.alpha_bar[:-1], 0.0])
+    replace(GammaCurve.load("g.npz"), schedule=zero).save("zero.npz")
+    for name in ("ancestral", "ddim", "unipc", "sde"):
+        made = sample("-K", "6", "--grid", "even", "--gamma", "zero.npz", "--sampler", name)
+        assert made.exit_code == 0, made.output
+        assert np.isfinite(np.load("out.npy")).all()
+        Path("out.npy").unlink()
+    for name in ("heun", "singlestep", "multistep", "deis"):
+        refused(
+            sample("-K", "6", "--grid", "even", "--gamma", "zero.npz", "--sampler", name),
+            f"--sampler {name} must start where alpha_bar > 0.*N = {N}. Use ancestral, ddim, unipc or sde",
+        )
+    refused(
+        sample("-K", "6", "--grid", "karras", "--gamma", "zero.npz", "--sampler", "sde"),
+        f"--grid karras is even in a variable that is infinite at timestep N = {N}",
+    )
+
+
 # timesteps ---------------------------------------------------------------------------------------------------
 
 
@@ -215,6 +345,30 @@ def test_gamma_brings_the_schedule(files: Path) -> None:
         (["-K", "3", "--eta", "0.5"], "--eta is for --sampler ddim"),
         (["-K", "3", "--sampler", "ddim", "--eta", "1.5"], r"eta must lie in \[0, 1\]"),
         (["-K", "3", "--sampler", "ddim", "--eta", "nan"], r"eta must lie in \[0, 1\]"),
+        (["-K", "3", "--sampler", "sde", "--eta", "1"], "--eta is for --sampler ddim; sde takes --order"),
+        (
+            ["-K", "3", "--sampler", "heun", "--order", "2"],
+            "--order is for .* heun takes no option of this kind",
+        ),
+        (
+            ["-K", "3", "--sampler", "deis", "--prediction", "data"],
+            "--prediction is for --sampler singlestep, multi",
+        ),
+        (["-K", "3", "--sampler", "unipc", "--rtol", "0.1"], "--rtol is for --sampler adaptive"),
+        (["-K", "3", "--atol", "0.1"], "--atol is for --sampler adaptive; ancestral takes --variance"),
+        (["-K", "3", "--sampler", "multistep", "--order", "4"], "order must be one of 1, 2, 3; got 4"),
+        (["-K", "3", "--sampler", "deis", "--order", "5"], "order must be one of 1, 2, 3, 4; got 5"),
+        (["-K", "3", "--sampler", "sde", "--order", "3"], "order must be one of 1, 2; got 3"),
+        (["--sampler", "adaptive", "--order", "1"], "order must be one of 2, 3; got 1"),
+        (["--sampler", "adaptive", "--rtol", "0"], "rtol must lie in"),
+        (["--sampler", "adaptive", "-K", "5"], "adaptive finds its own levels.*leave out -K"),
+        (
+            ["--sampler", "adaptive", "--timesteps", "1,5,30"],
+            "--timesteps must be two for --sampler adaptive.*got 3",
+        ),
+        (["-K", "3", "--grid", "lambda"], "fall between timesteps.*--sampler sde --order 1"),
+        (["-K", "3", "--grid", "karras", "--sampler", "ddim", "--eta", "1"], "fall between timesteps"),
+        (["-K", "1", "--grid", "lambda", "--sampler", "heun"], "K must be a whole number >= 2; got 1"),
         (["-K", "3", "--clip"], "--clip moves the V of --gamma"),
         (["--from", "gone.json"], "no such file"),
         (["-K", "3", "-o", "no/x.npy"], "-o: cannot write 'no/x.npy'"),

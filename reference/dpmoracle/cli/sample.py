@@ -1,8 +1,8 @@
-"""dpmoracle sample: the reverse chain of a trajectory, with the exact oracle of the data as the model."""
+"""dpmoracle sample: samples by any sampler, with the exact oracle of the data as the model."""
 
 from __future__ import annotations
 
-from enum import StrEnum
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +11,8 @@ import typer
 from ..errors import InvalidParameterError
 from . import inputs
 from .console import progress_bar, show, stdout_console
+from .levels import Choice, Grid
+from .samplers import Drawn, Prediction, Rule, Run, Sampler, check_settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,26 +22,8 @@ if TYPE_CHECKING:
     from ..processes.schedule import Schedule
 
     Array = NDArray[np.float64]
-    Steps = NDArray[np.int64]
 
 __all__ = ["sample"]
-
-
-class Sampler(StrEnum):
-    ancestral = "ancestral"
-    ddim = "ddim"
-
-
-class Grid(StrEnum):
-    even = "even"
-    quadratic = "quadratic"
-    optimal = "optimal"
-
-
-class Rule(StrEnum):
-    optimal = "optimal"
-    beta_tilde = "beta_tilde"
-    beta = "beta"
 
 
 def sample(
@@ -47,12 +31,13 @@ def sample(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.npy", help="Where the samples go.")],
     number: Annotated[int, typer.Option("-n", "--number", min=1, help="How many samples.")] = 100,
     nodes: Annotated[
-        int | None, typer.Option("-K", "--nodes", metavar="K", help="Network evaluations, in 2..N.")
+        int | None, typer.Option("-K", "--nodes", metavar="K", help="Levels of noise to visit, in 2..N.")
     ] = None,
     grid: Annotated[
         Grid | None,
         typer.Option(
-            help="How the K timesteps are chosen; optimal needs --gamma and is the default with it, else even."
+            help="How the K levels are chosen: whole timesteps (even, quadratic, optimal) or levels between them "
+            "(even in lambda, karras). optimal needs --gamma and is the default with it, else even."
         ),
     ] = None,
     source: Annotated[
@@ -71,7 +56,13 @@ def sample(
             "--gamma", metavar="FILE", help="What `dpmoracle gamma` wrote of DATA: V, and the schedule."
         ),
     ] = None,
-    sampler: Annotated[Sampler, typer.Option(help="ddim adds no noise at --eta 0.")] = Sampler.ancestral,
+    sampler: Annotated[
+        Sampler,
+        typer.Option(
+            help="ancestral and sde (SDE-DPM-Solver++) add noise, ddim with --eta; the others follow the "
+            "probability flow."
+        ),
+    ] = Sampler.ancestral,
     variance: Annotated[
         Rule | None,
         typer.Option(
@@ -81,6 +72,27 @@ def sample(
     eta: Annotated[
         float | None,
         typer.Option("--eta", help="Noise of ddim: 0 none (if not given), 1 that of beta_tilde."),
+    ] = None,
+    order: Annotated[
+        int | None,
+        typer.Option(
+            "--order",
+            help="singlestep, multistep, unipc: 1..3, deis: 1..4, adaptive: 2, 3 (3 if not given); sde: 1, 2 (2).",
+        ),
+    ] = None,
+    prediction: Annotated[
+        Prediction | None,
+        typer.Option(
+            help="What singlestep, multistep, unipc, adaptive integrate: data (DPM-Solver++; if not given) or "
+            "noise (DPM-Solver)."
+        ),
+    ] = None,
+    rtol: Annotated[
+        float | None, typer.Option("--rtol", help="Error of a step of adaptive, relative; 0.05 if not given.")
+    ] = None,
+    atol: Annotated[
+        float | None,
+        typer.Option("--atol", help="The same, absolute; 0.0078 if not given, half a grey level in [-1, 1]."),
     ] = None,
     clip: Annotated[
         bool, typer.Option("--clip", help="Move an impossible V of --gamma into the bounds of Theorem 2.")
@@ -96,7 +108,13 @@ def sample(
 
     The model is the exact mean of x_0 given x_t over the points themselves, so
     whatever error is left comes from the sampler: its timesteps, its variances.
-    The last step, from the first timestep to the data, adds no noise.
+    Every sampler starts from N(0, I) at timestep N and visits K levels, the
+    last still noisy: timestep 1, or the first of --timesteps. The final step,
+    from there to the data, is the mean of x_0 alone: one evaluation, no noise.
+
+    K levels cost K evaluations (ancestral, ddim, unipc, deis, sde), 2K - 1
+    (heun), or order times K - 1 and one (singlestep); multistep starts with
+    singlestep. adaptive takes no -K: --rtol and --atol decide.
 
     OUT.npy holds the samples, float64, one per row, as the rows of DATA.
 
@@ -104,7 +122,25 @@ def sample(
     """
     from .. import storage
 
-    _check_options(nodes, grid, source, timesteps, gamma, sampler, variance, eta, clip)
+    choice = Choice(nodes, grid, source, timesteps)
+    if sampler is Sampler.adaptive:
+        choice.check_adaptive()
+    else:
+        choice.check(gamma is not None)
+    options = {
+        "variance": variance,
+        "eta": eta,
+        "order": order,
+        "prediction": prediction,
+        "rtol": rtol,
+        "atol": atol,
+    }
+    settings = {name: value for name, value in options.items() if value is not None}
+    check_settings(sampler, settings)
+    if clip and gamma is None:
+        raise InvalidParameterError(
+            "--clip moves the V of --gamma FILE into bounds; there is no such file here"
+        )
     inputs.refuse_overwriting(output, "-o", data, source, gamma)
     inputs.check_ending(output, "-o", ".npy")
     storage.check_writable(output, "-o")
@@ -112,7 +148,6 @@ def sample(
     from ..gamma_curve import DataRecord, GammaCurve
     from ..mixture import GaussianMixture
     from ..oracle import Oracle
-    from ..sampler import sample as run
 
     curve = None
     if gamma is not None:
@@ -129,56 +164,14 @@ def sample(
             f"{points.shape[1]}). Run `dpmoracle gamma` on it first"
         )
     mmse = _usable(curve, clip)
-    chosen = _timesteps(process, nodes, grid, source, timesteps, mmse)
+    levels = choice.levels(process, mmse)
     oracle = Oracle(GaussianMixture.from_points(points), process)
-    settings = _settings(process, chosen, sampler, variance, eta, mmse)
     with progress_bar() as progress:
-        made = run(
-            oracle,
-            process,
-            chosen,
-            number,
-            seed,
-            progress=lambda done, total: progress(done, total, "steps"),
-            **settings,
-        )
-    storage.write_npy(output, made, "-o")
-    show(_summary(made, points, chosen, process, sampler, settings["variance"], output), stdout_console())
+        run = Run(oracle, process, levels, number, seed, lambda done, of: progress(done, of, "levels"))
+        drawn = run.draw(sampler, settings, mmse)
+    storage.write_npy(output, drawn.samples, "-o")
+    show(_summary(drawn, points, process, sampler, settings, output), stdout_console())
     return 0
-
-
-def _check_options(
-    nodes: int | None,
-    grid: Grid | None,
-    source: Path | None,
-    timesteps: str | None,
-    gamma: Path | None,
-    sampler: Sampler,
-    variance: Rule | None,
-    eta: float | None,
-    clip: bool,
-) -> None:
-    """Refuse what would silently be ignored."""
-    if nodes is None and source is None and timesteps is None:
-        raise InvalidParameterError("timesteps must be chosen: -K 25, or --from FILE, or --timesteps LIST")
-    if timesteps is not None and (nodes is not None or source is not None):
-        raise InvalidParameterError("--timesteps says everything; leave out -K and --from")
-    if grid is not None and (source is not None or timesteps is not None):
-        raise InvalidParameterError("--grid chooses K timesteps; leave it out with --from and --timesteps")
-    if grid is Grid.optimal and gamma is None:
-        raise InvalidParameterError(
-            "--grid optimal needs V at every timestep: give --gamma FILE, made by `dpmoracle gamma DATA -o FILE`"
-        )
-    if sampler is Sampler.ddim and variance is not None:
-        raise InvalidParameterError(
-            "--variance is for --sampler ancestral; the noise of ddim is set by --eta"
-        )
-    if sampler is not Sampler.ddim and eta is not None:
-        raise InvalidParameterError("--eta is for --sampler ddim")
-    if clip and gamma is None:
-        raise InvalidParameterError(
-            "--clip moves the V of --gamma FILE into bounds; there is no such file here"
-        )
 
 
 def _usable(curve: GammaCurve | None, clip: bool) -> Array | None:
@@ -187,78 +180,25 @@ def _usable(curve: GammaCurve | None, clip: bool) -> Array | None:
     return None if curve is None else usable_mmse(curve, clip, "--gamma")
 
 
-def _timesteps(
-    process: Schedule,
-    nodes: int | None,
-    grid: Grid | None,
-    source: Path | None,
-    timesteps: str | None,
-    mmse: Array | None,
-) -> Steps:
-    """(K,) increasing, in 1..N."""
-    import numpy as np
-
-    from .. import plan
-    from ..trajectory import grids, optimal_trajectory
-    from ..trajectory.step_cost import as_nodes, check_nodes
-
-    if timesteps is not None:
-        words = timesteps.replace(",", " ").split()
-        try:
-            given = np.array([int(word) for word in words], dtype=np.int64)
-        except (ValueError, OverflowError) as error:
-            raise InvalidParameterError(
-                f"--timesteps must be whole numbers separated by commas; got {timesteps!r}"
-            ) from error
-        path = as_nodes("--timesteps", given, process.N, partial=True)
-        if path[-1] != process.N:
-            raise InvalidParameterError(
-                f"--timesteps must end at N = {process.N}, where sampling starts from N(0, I); it ends at {path[-1]}"
-            )
-        return path
-    if source is not None:
-        return plan.read_timesteps(source, process, nodes, "--from")
-    K = check_nodes("-K", nodes, process.N)
-    if mmse is not None and grid in (None, Grid.optimal):
-        return optimal_trajectory(process.snr, mmse, K).timesteps
-    return (grids.quadratic_grid if grid is Grid.quadratic else grids.even_grid)(process.N, K)
-
-
-def _settings(
-    process: Schedule,
-    chosen: Steps,
-    sampler: Sampler,
-    variance: Rule | None,
-    eta: float | None,
-    mmse: Array | None,
-) -> dict[str, Any]:
-    """What dpmoracle.sample takes for a sampler and its rule."""
-    from ..reverse_step import lambda2_ddim
-
-    if sampler is Sampler.ddim:
-        return {
-            "lam2": lambda2_ddim(process, chosen[:-1], chosen[1:], 0.0 if eta is None else eta),
-            "variance": "lam2",
-        }
-    return {"lam2": "ddpm", "variance": (variance or Rule.optimal).value, "mmse": mmse}
-
-
 def _summary(
-    made: NDArray[np.floating[Any]],
+    drawn: Drawn,
     points: Array,
-    chosen: Steps,
     process: Schedule,
     sampler: Sampler,
-    variance: str,
+    settings: Mapping[str, Any],
     output: Path,
 ) -> list[Any]:
     from rich.text import Text
 
-    rule = f", variance {variance}" if sampler is Sampler.ancestral else ""
+    made = drawn.samples
+    if sampler is Sampler.ancestral:
+        settings = {"variance": Rule.optimal, **settings}
+    how = "".join(f", {name} {value}" for name, value in settings.items())
     spread = [float(x.var(axis=0).mean()) for x in (made, points)]
     lines = (
-        f"{len(made)} samples of {made.shape[1]} numbers by {sampler.value}{rule}; {process.name}, N = {process.N}",
-        f"K = {len(chosen)}: timesteps {', '.join(map(str, chosen.tolist()))}",
+        f"{len(made)} samples of {made.shape[1]} numbers by {sampler}{how}; {process.name}, N = {process.N}",
+        f"{drawn.levels}",
+        f"Network evaluations: {drawn.evaluations}",
         f"Variance per dimension: samples {spread[0]:.4g}, data {spread[1]:.4g}",
         f"Written to {output}",
     )
