@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dpmoracle import InvalidParameterError, MissingExtraError
-from dpmoracle.backends import pick
+from dpmoracle.backends import WORTH_COMPILING, pick
 from dpmoracle.trajectory import optimal_trajectories, optimal_trajectory, shortest_paths
 from dpmoracle.trajectory.dense import dense_layers
 from dpmoracle.trajectory.hull import hull_layers, lagrange_pass
@@ -52,6 +52,27 @@ def test_auto_takes_a_kernel_where_there_is_one(kernels):
     assert pick("plain", "auto", plain, np.zeros(3))() == "cpu"
     device_array = type("ndarray", (), {"__module__": "cupy._core.core"})()
     assert pick("plain", "auto", plain, np.zeros(3), device_array)() == "gpu"
+
+
+def test_auto_waits_for_no_compiler_where_the_work_is_small(monkeypatch):
+    monkeypatch.delitem(sys.modules, "dpmoracle_kernels.cpu", raising=False)
+    loaded = types.ModuleType("dpmoracle_kernels.cpu")
+    loaded.plain = lambda: "kernel"
+
+    def load(name):
+        monkeypatch.setitem(sys.modules, name, loaded)
+        return loaded
+
+    monkeypatch.setattr("dpmoracle.backends.importlib.import_module", load)
+    assert pick("plain", "auto", plain) is plain
+    assert pick("plain", "auto", plain, seconds=0.99 * WORTH_COMPILING) is plain
+    assert pick("plain", "auto", plain, seconds=WORTH_COMPILING)() == "kernel"
+    assert pick("plain", "auto", plain)() == "kernel"  # they are loaded now
+
+
+@pytest.mark.usefixtures("no_kernels")
+def test_auto_without_numba_is_plain_whatever_the_work():
+    assert pick("plain", "auto", plain, seconds=1e9) is plain
 
 
 def test_asked_for_by_name(kernels):

@@ -13,10 +13,11 @@ from ..checking import check_count
 from ..errors import InvalidParameterError
 from .monge import as_cost
 
-__all__ = ["ShortestPaths", "backtrack", "brute_force_path", "dense_layers", "shortest_paths"]
+__all__ = ["ShortestPaths", "backtrack", "brute_force_path", "dense_layers", "no_steps", "shortest_paths"]
 
 Array = NDArray[np.float64]
 Steps = NDArray[np.int64]
+Table = NDArray[np.signedinteger]
 
 #: 2^10 paths
 MAX_BRUTE_FORCE_NODES = 12
@@ -27,11 +28,11 @@ class ShortestPaths:
     """The best path from node 0 to node n-1 for every number of edges.
 
     costs        : (K+1,) by number of edges; +inf where there is no such path
-    predecessors : (K+1, n) smallest best predecessor of a node reached by that number of edges, -1 for none
+    predecessors : (K+1, n) integers, smallest best predecessor of a node reached by that number of edges, -1 for none
     """
 
     costs: Array
-    predecessors: Steps
+    predecessors: Table
 
     def path(self, k: int) -> Steps:
         """Nodes of the best path with k edges, (k+1,) increasing; among equals the smallest predecessors."""
@@ -61,7 +62,7 @@ def shortest_paths(F: ArrayLike, K: int, backend: str = "auto") -> ShortestPaths
     return ShortestPaths(*layers(cost, edges))
 
 
-def dense_layers(F: Array, num_edges: int) -> tuple[Array, Steps]:
+def dense_layers(F: Array, num_edges: int) -> tuple[Array, Table]:
     r"""C_k[t] = min_{s<t} C_{k-1}[s] + F[s, t], C_0 = (0, inf, ...), for k = 0..num_edges.
 
     Returns the costs C_k[n-1], (num_edges+1,), and the smallest best predecessors, (num_edges+1, n), -1 for
@@ -73,7 +74,7 @@ def dense_layers(F: Array, num_edges: int) -> tuple[Array, Steps]:
     reached[0] = 0.0
     costs = np.full(num_edges + 1, np.inf)
     costs[0] = reached[-1]
-    predecessors = np.full((num_edges + 1, n), -1, dtype=np.int64)
+    predecessors = no_steps(num_edges, n)
     rows = np.arange(n)
     for k in range(1, min(num_edges, n - 1) + 1):
         sums = into + reached
@@ -84,7 +85,13 @@ def dense_layers(F: Array, num_edges: int) -> tuple[Array, Steps]:
     return costs, predecessors
 
 
-def backtrack(predecessors: Steps, num_edges: int, last: int) -> Steps:
+def no_steps(num_edges: int, size: int) -> Table:
+    """A table of predecessors of `size` nodes, (num_edges+1, size), all -1, in int16 where that holds them."""
+    dtype = np.promote_types(np.min_scalar_type(-size), np.int16)
+    return np.full((num_edges + 1, size), -1, dtype=dtype)
+
+
+def backtrack(predecessors: Table, num_edges: int, last: int) -> Steps:
     """The nodes of the path with `num_edges` edges that ends at `last`, from a table of predecessors."""
     nodes = np.empty(num_edges + 1, dtype=np.int64)
     nodes[num_edges] = last

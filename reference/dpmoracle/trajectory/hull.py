@@ -19,6 +19,8 @@ from math import inf
 import numpy as np
 from numpy.typing import NDArray
 
+from .dense import Table, no_steps
+
 __all__ = ["hull_layers", "lagrange_pass"]
 
 Array = NDArray[np.float64]
@@ -26,7 +28,7 @@ Steps = NDArray[np.int64]
 Floats = list[float]
 
 
-def hull_layers(snr: Array, mmse: Array, num_edges: int, monotone: bool) -> tuple[Array, Steps]:
+def hull_layers(snr: Array, mmse: Array, num_edges: int, monotone: bool) -> tuple[Array, Table]:
     """exp(cost) of the best trajectory to N for 0..num_edges edges, and the predecessors; ties undefined.
 
     snr, mmse : (N+1,) u_t decreasing, 0 <= V_t <= 1/u_t; entries 0 are not used
@@ -39,7 +41,7 @@ def hull_layers(snr: Array, mmse: Array, num_edges: int, monotone: bool) -> tupl
     reached: Floats = [inf] * (last + 1)
     reached[1] = 1.0
     totals = np.full(num_edges + 1, np.inf)
-    predecessors = np.full((num_edges + 1, last + 1), -1, dtype=np.int64)
+    predecessors = no_steps(num_edges, last + 1)
     for k in range(1, min(num_edges, last - 1) + 1):
         following: Floats = [inf] * (last + 1)
         predecessors[k, k + 1 :] = _sweep(u, v, reached, following, k, 1.0, locate)

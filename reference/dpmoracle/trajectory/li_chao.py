@@ -11,14 +11,15 @@ from math import inf
 import numpy as np
 from numpy.typing import NDArray
 
+from .dense import Table, no_steps
+
 __all__ = ["li_chao_layers"]
 
 Array = NDArray[np.float64]
-Steps = NDArray[np.int64]
 Floats = list[float]
 
 
-def li_chao_layers(snr: Array, mmse: Array, num_edges: int) -> tuple[Array, Steps]:
+def li_chao_layers(snr: Array, mmse: Array, num_edges: int) -> tuple[Array, Table]:
     """As `hull_layers`: (num_edges+1,) exp(cost) and (num_edges+1, N+1) predecessors; O(N log N) per layer.
 
     snr, mmse : (N+1,) u_t decreasing, V_t >= 0, not monotone in general; entries 0 are not used
@@ -35,7 +36,7 @@ def li_chao_layers(snr: Array, mmse: Array, num_edges: int) -> tuple[Array, Step
     reached: Floats = [inf] * (last + 1)
     reached[1] = 1.0
     totals = np.full(num_edges + 1, np.inf)
-    predecessors = np.full((num_edges + 1, last + 1), -1, dtype=np.int64)
+    predecessors = no_steps(num_edges, last + 1)
     for k in range(1, min(num_edges, last - 1) + 1):
         tree = [0] * len(order)  # line held by the node whose interval has this middle; 0 is none
         following: Floats = [inf] * (last + 1)

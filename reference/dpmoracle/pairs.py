@@ -1,0 +1,53 @@
+"""Every function that has a compiled twin, and how close the twin comes: what tests and benchmarks go through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from .backends import pick
+from .errors import InvalidParameterError
+from .trajectory.dense import dense_layers
+from .trajectory.hull import hull_layers, lagrange_pass
+from .trajectory.li_chao import li_chao_layers
+
+__all__ = ["PAIRS", "Pair", "find"]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A plain function and the promise of its kernels.
+
+    name      : of both, and of the kernel's module attribute
+    plain     : the reference, on plain arrays
+    tolerance : largest relative difference; 0 where both do the same operations in the same order
+    kind      : "exact", or "statistical" where the two draw different samples
+    """
+
+    name: str
+    plain: Callable[..., Any]
+    tolerance: float
+    kind: Literal["exact", "statistical"]
+
+    def kernel(self, backend: str = "numba") -> Callable[..., Any]:
+        """The twin; raises as `pick` does where it or its library is missing."""
+        return pick(self.name, backend, self.plain)
+
+
+PAIRS: tuple[Pair, ...] = (
+    Pair("hull_layers", hull_layers, 0.0, "exact"),
+    Pair("lagrange_pass", lagrange_pass, 0.0, "exact"),
+    Pair("li_chao_layers", li_chao_layers, 0.0, "exact"),
+    Pair("dense_layers", dense_layers, 0.0, "exact"),
+)
+
+
+def find(name: str) -> Pair:
+    """The pair of that name."""
+    for pair in PAIRS:
+        if pair.name == name:
+            return pair
+    raise InvalidParameterError(
+        f"find: there is no pair {name!r}; there are {', '.join(p.name for p in PAIRS)}"
+    )
