@@ -94,12 +94,15 @@ def compare_chains(
     .. math:: KL(q_N \| N(0, I)) + \frac d2 \Bigl(\sum_k \Bigl[\log\frac{\sigma_k^2}{\tilde\beta} +
        \frac{\sigma^{*2}}{\sigma_k^2} - 1\Bigr] - \int V\,du\Bigr)
 
+    orc         : an Oracle on a Schedule
     node_counts : each K in 2..N; the grids run from 1 to N
     method      : None chooses "exact", "quadrature" or "monte carlo", as in `trajectory_kl`; V is needed at all N
                   timesteps, so quadrature in two dimensions takes minutes: prefer "monte carlo" there
     bins        : as for `elbo`; adds the bound in bits per dimension, with the decoder of variance V_1 in every row
+    num_samples, rng : of "monte carlo", and of the decoder with bins
     Under Monte Carlo σ*², the optimal trajectory and the KL come from the same samples, so the optimum looks better
-    than it is by about its own error.
+    than it is by about its own error. Raises InvalidParameterError for a K out of range, and as `trajectory_kl` and
+    `elbo` do.
     """
     who = "compare_chains"
     sch = _schedule(who, orc)
@@ -142,6 +145,8 @@ def compare_samples(
 ) -> list[SampleRow]:
     """Distance from the samples of each sampler to fresh data, with confidence intervals.
 
+    orc         : an Oracle on a Schedule
+    node_counts : each K in 2..N
     samplers    : names among SAMPLERS; the first is what the others are compared with
     grids       : names among GRIDS
     mmse        : (N+1,) V_t for the optimal variances and trajectories; None estimates it with 1000 samples
@@ -149,6 +154,8 @@ def compare_samples(
                   over 64 directions, biased upwards by the finite samples, equally for all samplers
     num_samples : of one batch; the batches are independent, and all samplers of a batch share x_T and the data
     level       : of the intervals; each misses its mean with probability 1 - level
+    rng         : Generator or seed of all draws
+    Raises InvalidParameterError for an unknown name, and counts or a level out of range.
     """
     who = "compare_samples"
     sch = _schedule(who, orc)

@@ -89,8 +89,11 @@ def covariance_cost(
     timesteps  : (n,) increasing in 1..N, n >= 2; None is all of them
     mean_error : δ(x, t), the known error of an imperfect prediction of x_0; None is the exact mean
     method     : "quadrature" for d <= 2, "monte carlo" with one (x_0, ε) for all nodes; None chooses
+    num_samples, rng : of "monte carlo"
     For the exact mean all five are Monge, none but the first a lower envelope of lines; with a mean_error none need be.
     KL of the chain through the nodes: KL(q_N ‖ N(0, I)) + (d/2)(Σ F - ∫ V du), as for `trajectory_kl`.
+    Raises InvalidParameterError for an unknown kind, a method that d does not allow, timesteps out of range, and a
+    mean_error of another shape or not finite.
     """
     who = "covariance_cost"
     if not isinstance(kind, str) or kind not in KINDS:

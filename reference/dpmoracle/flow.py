@@ -66,11 +66,13 @@ def flow_log_det(orc: Oracle, x: Any, t: Any, s: Any, rtol: float = 1e-10) -> An
 
 @foreign
 def log_prob_flow(orc: Oracle, x: Any, t: Any, s: Any, rtol: float = 1e-10) -> Any:
-    r"""(...,) log q_t(x) by the change of variables along the flow to s, in nats; arguments as for `flow`.
+    r"""(...,) log q_t(x) by the change of variables along the flow to s, in nats.
 
     .. math:: \log q_t(x) = \log q_s(x_s) + \log|\det \partial x_s/\partial x_t|
 
-    Equal to `Oracle.log_prob(x, t)` for every s, up to the error of the flow.
+    orc, x, t, s, rtol : as for `flow`
+    Equal to `Oracle.log_prob(x, t)` for every s, up to the error of the flow. Raises InvalidParameterError as `flow`
+    does.
     """
     landed, log_det = _with_log_det("log_prob_flow", orc, x, t, s, rtol)
     return orc.log_prob(landed, s) + log_det
@@ -79,7 +81,9 @@ def log_prob_flow(orc: Oracle, x: Any, t: Any, s: Any, rtol: float = 1e-10) -> A
 def flow_path(orc: Oracle, x: ArrayLike, t: Any, s: Any, rtol: float = 1e-10) -> FlowPath:
     """The whole curve from x at time t to time s, both scalar, as a function of time; NumPy throughout.
 
+    orc, x, rtol : as for `flow`
     Between the steps it is DOP853's interpolant of order 7, ten times or so less exact than `flow`.
+    Raises InvalidParameterError as `flow` does, for times that are no scalars, and for an x without rows.
     """
     who = "flow_path"
     rows, start, end, lead = _problem(who, orc, to_numpy(x, who, "x"), t, s, rtol)

@@ -51,6 +51,7 @@ def estimate_gamma(
 
     score      : f(x (B, d) float64, t (B,) int64) -> (B, d), an array or a CPU tensor; also a network
     x0         : (M, d) independent draws of clean data
+    sch        : the Schedule that noises them
     timesteps  : (T,) increasing, in 1..N; None is all of them
     num_noise  : ε per x_0. Samples of one x_0 are averaged before the standard error is taken
     rng        : Generator or seed; the draws do not depend on batch_size
@@ -78,7 +79,10 @@ def estimate_mmse(
 
     .. math:: \hat V_t = \frac1M \sum_{m=1}^M \frac{\|x_0^{(m)} - \hat x_0(x_t^{(m)}, t)\|^2}{d}
 
-    x0_model : f(x (B, d) float64, t (B,) int64) -> (B, d). The other arguments as in `estimate_gamma`.
+    x0_model : f(x (B, d) float64, t (B,) int64) -> (B, d), an array or a CPU tensor; also a network
+    x0, sch, timesteps, num_noise, rng, batch_size, progress : as in `estimate_gamma`
+
+    Raises InvalidParameterError, also where `x0_model` returns a wrong shape or what is not finite.
     """
     settings = (x0, sch, timesteps, num_noise, rng, batch_size, progress)
     return _estimate("estimate_mmse", MmseEstimate, x0_model, _residual, *settings)

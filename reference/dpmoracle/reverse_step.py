@@ -55,6 +55,7 @@ def lambda2_ddpm(sch: Schedule, s: ArrayLike, t: ArrayLike) -> Array:
     .. math:: \tilde\beta_{s|t} = \frac{\bar\beta_s}{\bar\beta_t}\,\beta_{t|s}
        \qquad \text{[ho2020, eq. (7), skipped; notes, after eq. (1)]}
 
+    sch  : the Schedule
     s, t : (...,) integers, 0 <= s < t <= N
     Returns (...,) in [0, beta_bar_s] up to 4 ulps; 0 at s = 0. Raises InvalidParameterError if s >= t.
     """
@@ -66,6 +67,7 @@ def lambda2_ddim(sch: Schedule, s: ArrayLike, t: ArrayLike, eta: ArrayLike = 0.0
 
     .. math:: \lambda^2 = \eta^2 \tilde\beta_{s|t} \qquad \text{[song2021ddim, eq. (16)]}
 
+    sch  : the Schedule
     s, t : (...,) integers, 0 <= s < t <= N
     eta  : (...,) in [0, 1]; a larger one can leave lam2 > beta_bar_s, so it is refused
     Returns (...,) in [0, beta_bar_s] up to 4 ulps. Raises InvalidParameterError if s >= t or eta is out of
@@ -87,6 +89,7 @@ def reverse_coefficient(sch: Schedule, s: ArrayLike, t: ArrayLike, lam2: ArrayLi
 
     Accurate to a few ulps also where the two roots cancel (neighbouring steps) and where α_{t|s} vanishes.
 
+    sch  : the Schedule; s and t are integers, 0 <= s < t <= N
     lam2 : (...,) in [0, beta_bar_s]; as it nears the upper end c moves like sqrt(beta_bar_s - lam2)
     Returns (...,) in (0, 1]: 1 at s = 0; sqrt(alpha_bar_s) at lam2 = beta_bar_s and where alpha_bar_t = 0.
     Raises InvalidParameterError if s >= t or lam2 is out of range.
@@ -104,6 +107,7 @@ def forward_posterior_mean(
        \frac{x_t - \sqrt{\bar\alpha_t}\,x_0}{\sqrt{\bar\beta_t}} = c_{s|t}\,x_0 + c_1 x_t,
        \quad c_1 = \sqrt{(\bar\beta_s - \lambda^2)/\bar\beta_t} \qquad \text{[notes eq. (1), skipped]}
 
+    sch     : the Schedule
     x_t, x0 : (..., d); s, t and lam2 broadcast against the leading axes
     lam2    : (...,) in [0, beta_bar_s]; near the upper end a rounding of lam2 shows in c_1 by its square root
     Returns (..., d), in the floating dtype of x_t and x0, computed in float64; integers give float64.
@@ -124,6 +128,7 @@ def optimal_mean(
        \bigl(x_t + \bar\beta_t \nabla\log q_t(x_t)\bigr)\Bigr)
        \qquad \text{[bao2022, Theorem 1; notes eqs. (4), (9) with } \bar\alpha \text{ for } \alpha]
 
+    sch        : the Schedule
     x_t, score : (..., d); s, t and lam2 broadcast against the leading axes
     lam2       : (...,) in [0, beta_bar_s]
     Returns (..., d), in the floating dtype of x_t and score. Raises InvalidParameterError as

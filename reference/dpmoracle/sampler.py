@@ -61,6 +61,7 @@ def sample(
 
     The last step, from τ_1 to 0, is the mean alone: noise there would only blur the sample [bao2022].
 
+    rng        : Generator or seed of x_T and the z
     model      : an Oracle on `sch`, or f(x (num, d) float64, t (num,) int64) -> (num, d)
     trajectory : Trajectory or (K,) increasing timesteps in 1..N, K >= 2; K calls of the model
     lam2       : "ddpm", "ddim" (0), a number or (K-1,), in [0, beta_bar_s]; η²β̃ is lambda2_ddim(sch, s, t, eta)
@@ -131,6 +132,7 @@ def ancestral_step(
 ) -> NDArray[np.floating[Any]]:
     r"""One reverse step from t to s, with the noise given: μ̃_{s|t}(x_t, x̂_0) + σ z.
 
+    sch            : the Schedule; s and t are integers, 0 <= s < t <= N
     x_t, x0, noise : (..., d); x0 is the prediction E[x_0|x_t] (`clean_prediction` makes it of eps or v)
     lam2           : (...,) in [0, beta_bar_s], shapes the mean
     sigma2         : (...,) >= 0, variance of the noise; None is lam2

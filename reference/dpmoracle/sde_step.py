@@ -66,6 +66,7 @@ def ml_sde_step(
     .. math:: x_s = x_t + \beta h \bigl[(\tfrac12 + \omega^*) x_t + (1 + \kappa^*)\nabla\log q_t(x_t)\bigr]
        + \sigma^* \xi \qquad \text{[popov2022, eq. (9)]}
 
+    sch        : the Schedule
     x_t, score : (..., d); s, t, mmse_t and rate broadcast against the leading axes
     noise      : ξ (..., d), standard normal; None for the mean alone
     rate       : as in `ml_sde_coefficients`

@@ -53,6 +53,7 @@ def mmse_from_gamma(sch: Schedule, t: ArrayLike, gamma_t: ArrayLike) -> Array:
     Where β̄Γ → 1 (low signal) the bracket is ill-conditioned: a relative error ε of Γ_t becomes
     ε β̄Γ/(1 - β̄Γ) in V_t. No arithmetic mends that; it is why V_t is the better thing to estimate.
 
+    sch     : the Schedule
     t       : (...,) integers in 0..N
     gamma_t : (...,) in [0, 1/beta_bar_t]; an estimate above gives V < 0, not clipped here. inf at t = 0 only
     Returns (...,), units of x_0 squared; 0 at t = 0. Raises InvalidParameterError if t is out of range,
@@ -132,6 +133,7 @@ def variance_bounds(
 
     The lower bound is attained by a point mass only, the first upper bound by no distribution.
 
+    sch        : the Schedule; s and t are integers, 0 <= s < t <= N
     lam2       : (...,) in [0, beta_bar_s]
     data_range : (a, b) with every coordinate of x_0 in [a, b], for example (-1, 1); None knows of no box
     Returns (lower, upper), each (...,), units of x squared; without data_range upper is inf where

@@ -62,8 +62,8 @@ def kl_to_normal(
 ) -> Estimate:
     r"""KL(q ‖ N(0, I)) in nats: what a chain pays for starting from pure noise, with q = q_N.
 
-    method : as for `entropy`. Monte Carlo splits it at g, the Gaussian with the mean and covariance of q, as
-             KL(q ‖ g) + KL(g ‖ N(0, I)): the second part is exact and the first nearly without noise at low SNR.
+    num_samples, rng, method : as for `entropy`. Monte Carlo splits it at g, the Gaussian with the mean and covariance
+        of q, as KL(q ‖ g) + KL(g ‖ N(0, I)): the second part is exact and the first nearly without noise at low SNR.
     Raises InvalidParameterError where a component has no density.
     """
     who = "kl_to_normal"

@@ -95,6 +95,7 @@ def snr_integral(
     .. math:: \int_{u_1}^{u_2} V\,du = \frac2d \bigl[I(x_0; x_{u_2}) - I(x_0; x_{u_1})\bigr] \le \sum J
        \qquad \text{[guo2005, I-MMSE]}
 
+    q0        : the law of x_0
     low, high : 0 <= low <= high; high may be inf: then (d/2) ∫ is the mutual information that is left, log C for
                 C equally likely distinct points from low = 0, and inf where a covariance is not zero
     method    : None chooses "exact" (one Gaussian), "quadrature" (at most 16 components, and d <= 2 or means that

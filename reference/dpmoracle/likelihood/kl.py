@@ -54,6 +54,7 @@ def trajectory_kl(
     The reverse chain starts at N(0, I) and steps from τ_k to τ_{k-1} with N(μ*, σ_k² I). The integral is what any
     chain of these end points must pay back; the rest of the bracket is the price of discretisation, >= 0.
 
+    orc        : an Oracle on a Schedule
     trajectory : Trajectory or (K,) increasing timesteps in 1..N; those of one comparison need the same two ends
     sigma2     : None for the optimal variances; a number or (K-1,), entry k the variance of the step from
                  timesteps[k+1] to timesteps[k]; with include_x0 (K,), where entry 0 is that of the step to x_0
@@ -61,7 +62,8 @@ def trajectory_kl(
     include_x0 : add E KL(q(x_0|x_{τ_1}) ‖ N(E[x_0|x_{τ_1}], σ_1² I)), so that the chain is that of eq. (10) of the
                  notes; not defined where the data have no density: there it is refused
     method     : None chooses "exact" (one Gaussian), "quadrature" (at most 16 components, and d <= 2 or means that
-                 span at most two dimensions with one shared isotropic covariance), else "monte carlo"
+                 span at most two dimensions with one shared isotropic covariance), else "monte carlo", which
+                 alone uses num_samples and rng
     Returns an Estimate: its error is a bound, or one standard error under Monte Carlo (first order in the
     errors of V; all V and the integral come from one set of num_samples).
     Raises InvalidParameterError for λ² != β̃: only then is the joint law of the skipped nodes Markov, so that the

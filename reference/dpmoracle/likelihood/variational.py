@@ -63,6 +63,7 @@ def elbo(
 
     Minimising it minimises the KL that includes x_0: for λ² = β̃ they differ by h(x_0), where that exists.
 
+    orc        : an Oracle on a Schedule
     trajectory : Trajectory or (K,) increasing timesteps in 1..N
     sigma2     : None for the optimal variances, V_{τ_1} at the decoder; a number or (K,): entry 0 for the
                  decoder, entry k for the step from timesteps[k] to timesteps[k-1]
@@ -72,6 +73,7 @@ def elbo(
                  decoder is then the probability of each coordinate's bin, the end bins reaching to infinity
                  [ho2020, eq. (13)]; the data must be points that lie on the bins. None: a Gaussian density
     method     : for V at the nodes, as in `trajectory_kl`; the decoder with bins is always sampled
+    num_samples, rng : of what is sampled
     Raises InvalidParameterError where a term is not defined, saying which.
     """
     who = "elbo"

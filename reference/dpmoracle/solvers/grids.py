@@ -32,6 +32,7 @@ def solver_nodes(
 ) -> Array:
     r"""(K+1, 2) levels (a, σ) of K steps from t_start down to t_end, the last of them with σ > 0 by default.
 
+    process : a Process or a Schedule
     grid    : "time" even in t; "quadratic" even in sqrt(t), dense near the data; "lambda" even in λ = log(a/σ)
               [lu2022, section 3.4]; "karras" even in (σ/a)^(1/power) [karras2022, eq. (5)]
     t_start : t_max, or N
@@ -40,6 +41,7 @@ def solver_nodes(
 
     A Schedule has whole timesteps: "time" and "quadratic" round to them, and K may be at most t_start - t_end;
     "lambda" and "karras" fall between them, on a² + σ² = 1, as in the published continuous interpolation.
+    Raises InvalidParameterError for times out of range or order, and for an end where the grid's variable is infinite.
     """
     who = "solver_nodes"
     if not isinstance(process, Process | Schedule):

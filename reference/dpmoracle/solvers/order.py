@@ -127,5 +127,7 @@ def measure_order(
     exact_start : states of the exact flow, at nodes 1..exact_start, handed over as start=; a multistep method of order
                   p takes p - 1, and then shows its own order. 0 measures the solver as users start it.
     steps       : numbers of steps K, of which the slope is taken
+    q0, rng     : the mixture, and the Generator or seed that draws where its samples start
+    Raises InvalidParameterError for steps that are no whole numbers >= 1, and what the solver raises.
     """
     return Yardstick.of(q0, rng).measure(solver, prediction, exact_start, steps)

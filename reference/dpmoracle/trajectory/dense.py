@@ -53,8 +53,9 @@ def shortest_paths(F: ArrayLike, K: int, backend: str = "auto") -> ShortestPaths
     F : (n, n) F[i, j] used for i < j only; +inf forbids a step, negative costs are allowed, nan and -inf are
         not
     K : largest number of edges, >= 1
+    backend : "auto", "numpy", "numba" or "cupy"
     Ties: the smallest predecessor wins. O(K n^2) evaluations, O(n^2 + K n) memory.
-    Returns ShortestPaths; costs[0] is inf unless n = 1.
+    Returns ShortestPaths; costs[0] is inf unless n = 1. Raises InvalidParameterError for another shape, nan and -inf.
     """
     cost = as_cost("shortest_paths", F)
     edges = check_count("shortest_paths", "K", K)

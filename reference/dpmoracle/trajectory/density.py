@@ -33,14 +33,14 @@ def sqrt_kappa_grid(
 
     is the least excess of n = K - 1 steps as n grows, and this density attains it; the grid must be much
     finer than the trajectory, N >= 50 n. Where kappa is exponentially small over a wide range it is far from
-    optimal at any
-    practical K: cap V_t (u_s - u_t), or use optimal_trajectory.
+    optimal at any practical K: cap V_t (u_s - u_t), or use optimal_trajectory.
 
     snr   : (N+1,) u_t decreasing; entry 0 ignored
     mmse  : (N+1,) V_t, with the certificate: kappa comes from its differences, or
     kappa : (N+1,) kappa_t >= 0 itself, entry 0 ignored; V is then needed only for the cap
     cap   : steps get at least the density V/cap, so that V_t (u_s - u_t) is about cap at most
-    Where kappa = 0 everywhere every trajectory is equally good, and the even grid is returned.
+    Where kappa = 0 everywhere every trajectory is equally good, and the even grid is returned. Raises
+    InvalidParameterError for curves and K out of range, kappa < 0, and a cap that K - 1 steps cannot keep.
     """
     who = "sqrt_kappa_grid"
     if mmse is None and (kappa is None or cap is not None):

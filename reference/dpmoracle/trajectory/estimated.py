@@ -26,7 +26,8 @@ def mmse_bounds(snr: ArrayLike, data_range: tuple[float, float] | None = None) -
 
     snr        : (N+1,) u_t, decreasing; entry 0 ignored, and its bounds are 0
     data_range : (a, b); None leaves the second bound out, and +inf at u = 0
-    The lower bound is attained only by a point mass, 1/u by no distribution.
+    The lower bound is attained only by a point mass, 1/u by no distribution. Raises InvalidParameterError if snr
+    does not decrease or data_range is not finite with a < b.
     """
     u, _ = as_curve("mmse_bounds", snr, np.zeros(np.shape(snr)))
     largest = np.inf
@@ -43,11 +44,15 @@ def mmse_bounds(snr: ArrayLike, data_range: tuple[float, float] | None = None) -
 
 
 def clip_mmse(mmse: ArrayLike, bounds: tuple[ArrayLike, ArrayLike]) -> Array:
-    """V moved into bounds, (lower, upper) each (N+1,), as `mmse_bounds` gives them.
+    """V moved into bounds.
 
-    A nan is refused: nothing says where it belongs. V clipped to 0 makes every step that ends there free,
-    which draws the trajectory to the worst estimates: raise the lower bound, or estimate with the same (x_0,
-    eps) for all timesteps and clip nothing.
+    mmse   : (N+1,) estimates of V_t; entry 0 ignored
+    bounds : (lower, upper), each (N+1,), as `mmse_bounds` gives them
+
+    V clipped to 0 makes every step that ends there free, which draws the trajectory to the worst estimates: raise
+    the lower bound, or estimate with the same (x_0, eps) for all timesteps and clip nothing.
+    Raises InvalidParameterError for a nan, of which nothing says where it belongs, for other lengths, and where lower
+    exceeds upper.
     """
     v = as_float("clip_mmse", "mmse", mmse)
     low, high = as_float("clip_mmse", "bounds[0]", bounds[0]), as_float("clip_mmse", "bounds[1]", bounds[1])

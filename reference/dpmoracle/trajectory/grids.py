@@ -27,7 +27,10 @@ Steps = NDArray[np.int64]
 
 
 def even_grid(N: int, K: int) -> Steps:
-    """K nodes from 1 to N: 1 + (N-1) k/(K-1) rounded, halves to even."""
+    """K nodes from 1 to N: 1 + (N-1) k/(K-1) rounded, halves to even.
+
+    Raises InvalidParameterError unless N and K are whole and 2 <= K <= N.
+    """
     last, nodes = _sizes("even_grid", N, K)
     # one division of integers: a quotient below 2^26 is rounded to a half only where it is one
     grid: Steps = np.rint((nodes - 1 + (last - 1) * np.arange(nodes)) / (nodes - 1)).astype(np.int64)
@@ -35,13 +38,19 @@ def even_grid(N: int, K: int) -> Steps:
 
 
 def quadratic_grid(N: int, K: int) -> Steps:
-    """K nodes from 1 to N: 1 + (N-1) (k/(K-1))^2 rounded, then made distinct; dense near the data."""
+    """K nodes from 1 to N: 1 + (N-1) (k/(K-1))^2 rounded, then made distinct; dense near the data.
+
+    Raises InvalidParameterError unless N and K are whole and 2 <= K <= N.
+    """
     last, nodes = _sizes("quadratic_grid", N, K)
     return _power(last, nodes, 2.0)
 
 
 def power_grid(N: int, K: int, power: float) -> Steps:
-    """K nodes from 1 to N: 1 + (N-1) (k/(K-1))^power rounded, then made distinct; 1 is even, 2 quadratic."""
+    """K nodes from 1 to N: 1 + (N-1) (k/(K-1))^power rounded, then made distinct; 1 is even, 2 quadratic.
+
+    Raises InvalidParameterError unless N and K are whole, 2 <= K <= N, and 0 < power < inf.
+    """
     last, nodes = _sizes("power_grid", N, K)
     return _power(last, nodes, _exponent("power_grid", power))
 

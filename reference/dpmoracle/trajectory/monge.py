@@ -42,6 +42,7 @@ def monge_certificate(snr: ArrayLike, mmse: ArrayLike, rtol: float = 1e-10) -> M
     hundred times the rounding of an exact V.
 
     snr, mmse : (N+1,) u_t decreasing and V_t >= 0, which may exceed 1/u; entries 0 ignored
+    Raises InvalidParameterError for anything else, and for rtol outside [0, 1).
     """
     if not 0 <= rtol < 1:
         raise InvalidParameterError(f"monge_certificate: rtol must be in [0, 1); got {rtol!r}")

@@ -80,6 +80,8 @@ def evaluate_trajectory(
     """A trajectory of the caller's, or a grid, with its cost under (snr, mmse); V may exceed 1/u.
 
     timesteps : (K,) increasing from 1 to N
+    method    : the name that the Trajectory will bear
+    Raises InvalidParameterError for nodes that do not run from 1 to N, and V < 0 or nan.
     """
     u, v = as_curve("evaluate_trajectory", snr, mmse)
     return _trajectory(u, v, as_nodes("evaluate_trajectory", timesteps, u.size - 1), method)
@@ -124,7 +126,10 @@ def optimal_trajectory(
 def optimal_trajectories(
     snr: ArrayLike, mmse: ArrayLike, K_max: int, backend: str = "auto", method: str = "auto"
 ) -> dict[int, Trajectory]:
-    """The optimal trajectory of every K from 2 to K_max at once, by K; arguments as of `optimal_trajectory`.
+    """The optimal trajectory of every K from 2 to K_max at once, by K.
+
+    snr, mmse, backend : as of `optimal_trajectory`
+    Raises InvalidParameterError as it does, and for K_max beyond 2..N.
 
     One program of K_max - 1 layers: O(N K_max) where the certificate holds. method is "auto", "hull",
     "li_chao" or "dense".

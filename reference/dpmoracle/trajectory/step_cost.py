@@ -139,7 +139,8 @@ def trajectory_cost(snr: ArrayLike, mmse: ArrayLike) -> Array:
        \qquad \text{[bao2022, eq. (10) of the notes in SNR form]}
 
     snr, mmse : (N+1,) u_t decreasing and V_t >= 0; entries 0 ignored
-    Returns (N+1, N+1), J[s, t] in nats per dimension times two; +inf for s >= t and for s = 0.
+    Returns (N+1, N+1), J[s, t] in nats per dimension times two; +inf for s >= t and for s = 0. Raises
+    InvalidParameterError for anything else.
     """
     u, v = as_curve("trajectory_cost", snr, mmse)
     return cost_matrix(u, v)
@@ -156,7 +157,9 @@ def cost_matrix(u: Array, v: Array) -> Array:
 def path_cost(snr: ArrayLike, mmse: ArrayLike, timesteps: ArrayLike, partial: bool = False) -> float:
     """Sum of J over a given trajectory: no factor d/2, and the last step 1 -> 0 is not in it.
 
+    snr, mmse : (N+1,) u_t decreasing and V_t >= 0; entries 0 ignored
     timesteps : (K,) increasing, from 1 to N; with partial=True any increasing nodes within 1..N
+    Raises InvalidParameterError for anything else.
     """
     u, v = as_curve("path_cost", snr, mmse)
     return sum_cost(u, v, as_nodes("path_cost", timesteps, u.size - 1, partial))
@@ -175,7 +178,10 @@ def mmse_integral(snr: ArrayLike, mmse: ArrayLike) -> Estimate:
 
     because 1/V - u increases with u for the V of any data distribution: the value is half the sum of the two,
     the error half their difference. Both are equal, and exact, for isotropic Gaussian data. Where the
-    certificate fails, V is not exact and the error is no bound. V > 1/u is refused.
+    certificate fails, V is not exact and the error is no bound.
+
+    snr, mmse : (N+1,) u_t decreasing and V_t in [0, 1/u_t]; entries 0 ignored
+    Returns an Estimate in nats times 2/d. Raises InvalidParameterError for anything else, naming the timesteps.
     """
     u, v = as_curve("mmse_integral", snr, mmse, bounded=True)
     step = u[1:-1] - u[2:]
