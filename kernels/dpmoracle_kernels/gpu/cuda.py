@@ -1,0 +1,82 @@
+"""What every CuPy kernel needs: its compiled source, arrays on one device, and errors that say what to do."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from importlib.resources import files
+from typing import Any, ParamSpec
+
+import cupy
+import numpy as np
+
+__all__ = ["DeviceError", "on_device", "source"]
+
+P = ParamSpec("P")
+
+#: double atomics, 64-bit products and 48 KiB of shared memory are there from 6.0; nothing older is tested
+_LEAST_CAPABILITY = 70
+
+
+class DeviceError(RuntimeError):
+    """The device cannot do what was asked; nothing is lost, and backend="numba" or "numpy" can go on."""
+
+
+@functools.cache
+def _module(name: str, device: int) -> Any:
+    capability = int(cupy.cuda.Device(device).compute_capability)
+    if capability < _LEAST_CAPABILITY:
+        raise DeviceError(
+            f"{name}: needs compute capability {_LEAST_CAPABILITY / 10} or later; device {device} has "
+            f"{capability / 10}. Use backend='numba' or 'numpy'"
+        )
+    code = files(__package__).joinpath(f"{name}.cu").read_text(encoding="utf-8")
+    return cupy.RawModule(code=code, options=("--std=c++17",))
+
+
+def source(name: str) -> Any:
+    """The kernels of `name`.cu, compiled for the current device and kept by CuPy on disk; ask by get_function."""
+    return _module(name, cupy.cuda.runtime.getDevice())
+
+
+def on_device(kernel: Callable[P, Any]) -> Callable[P, Any]:
+    """Let a function of CuPy arrays take NumPy arrays too, and give back the kind that it was given.
+
+    Arrays arrive C-contiguous, in the machine's byte order, floats as float64, on one device; a CuPy array that is so
+    already is not copied. Raises DeviceError for arrays on different devices and where the device's memory ends.
+    """
+    who = kernel.__name__
+
+    @functools.wraps(kernel)
+    def outside(*args: P.args, **kwargs: P.kwargs) -> Any:
+        given = [value for value in args if isinstance(value, cupy.ndarray)]
+        places = {array.device.id for array in given}
+        if len(places) > 1:
+            raise DeviceError(f"{who}: all arrays must be on one device; they are on {sorted(places)}")
+        with cupy.cuda.Device(places.pop() if places else cupy.cuda.runtime.getDevice()):
+            try:
+                out = kernel(*(_ready(value) for value in args), **kwargs)
+            except cupy.cuda.memory.OutOfMemoryError as error:
+                free, total = cupy.cuda.runtime.memGetInfo()
+                raise DeviceError(
+                    f"{who}: the device has {free / 2**30:.3g} of {total / 2**30:.3g} GiB free, which is not enough "
+                    f"({error}). Take fewer samples or levels at a time, or backend='numba'"
+                ) from error
+        return out if given else _to_host(out)
+
+    return outside
+
+
+def _ready(value: Any) -> Any:
+    if not isinstance(value, np.ndarray | cupy.ndarray):
+        return value
+    dtype = np.dtype(np.float64) if value.dtype.kind == "f" else value.dtype.newbyteorder("=")
+    if isinstance(value, np.ndarray):
+        value = np.ascontiguousarray(value, dtype=dtype)
+    return cupy.ascontiguousarray(cupy.asarray(value, dtype=dtype))
+
+
+def _to_host(out: Any) -> Any:
+    if isinstance(out, tuple):
+        return tuple(_to_host(part) for part in out)
+    return cupy.asnumpy(out) if isinstance(out, cupy.ndarray) else out
