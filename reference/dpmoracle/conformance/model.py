@@ -12,22 +12,27 @@ from numpy.typing import NDArray
 from ..errors import InvalidParameterError
 from ..flow import flow_levels
 from ..mixture import GaussianMixture
+from .law import Level
 
-__all__ = ["OUTPUT_TYPES", "Call", "Level", "OracleModel", "as_output"]
+__all__ = ["OUTPUT_TYPES", "Call", "OracleModel", "as_output"]
 
 Array = NDArray[np.floating[Any]]
-#: (a, σ) of x = a x_0 + σ ε
-Level = tuple[float, float]
 
 OUTPUT_TYPES = ("eps", "x0", "v", "flow", "edm")
 
 
 @dataclass(frozen=True)
 class Call:
-    """One question that a subject asked: at which level, and what time value it passed to the network."""
+    """One question that a subject asked, and the truth about it.
+
+    level : (a, σ) that the subject means      time : what it passed to the network for it, None if nothing
+    x     : (M, d) float64, the state there    x0   : (M, d) the exact prediction of x_0 that it was answered with
+    """
 
     level: Level
     time: float | None
+    x: NDArray[np.float64] = field(repr=False)
+    x0: NDArray[np.float64] = field(repr=False)
 
 
 @dataclass
@@ -41,6 +46,8 @@ class OracleModel:
                   and not for the (a, σ) that the subject means
     endpoint    : answer with the end of the exact flow in place of E[x_0 | x], as a consistency model does
     calls       : every question so far, in order
+
+    x is (..., d), a x_0 + σ ε in the scaling of the level that comes with it: before any scaling of a network's input.
     """
 
     q0: GaussianMixture
@@ -51,24 +58,33 @@ class OracleModel:
     calls: list[Call] = field(default_factory=list)
 
     def __call__(self, x: Array, a: float, sigma: float, time: float | None = None) -> Array:
-        self.calls.append(Call((float(a), float(sigma)), None if time is None else float(time)))
+        asked: Level = (float(a), float(sigma))
+        level = asked
         if self.time_level is not None:
             if time is None:
                 raise InvalidParameterError(
                     "OracleModel: the subject must pass the time value to the model, which is fed by time; it passed "
                     "none. Pass time=, or feed by (a, sigma)"
                 )
-            a, sigma = self.time_level(float(time))
-        rows = np.asarray(x, dtype=np.float64).reshape(-1, self.q0.d)
+            level = self.time_level(float(time))
+        rows = np.array(x, dtype=np.float64).reshape(-1, self.q0.d)
         if self.endpoint:
-            x0 = flow_levels(self.q0, rows, np.array([a, sigma]), np.array([1.0, 0.0]))
+            x0 = flow_levels(self.q0, rows, np.array(level), np.array([1.0, 0.0]))
         else:
-            x0 = self.q0.posterior(rows, np.full(len(rows), a), np.full(len(rows), sigma)).mean
-        out = as_output(self.output_type, rows, x0, float(a), float(sigma), self.sigma_data)
+            x0 = self.q0.posterior(rows, np.full(len(rows), level[0]), np.full(len(rows), level[1])).mean
+        self.calls.append(Call(asked, None if time is None else float(time), rows, x0))
+        out = as_output(self.output_type, rows, x0, *level, self.sigma_data)
         return out.reshape(x.shape).astype(x.dtype)
 
 
-def as_output(kind: str, x: Array, x0: Array, a: float, sigma: float, sigma_data: float = 0.5) -> Array:
+def as_output(
+    kind: str,
+    x: NDArray[np.float64],
+    x0: NDArray[np.float64],
+    a: float,
+    sigma: float,
+    sigma_data: float = 0.5,
+) -> NDArray[np.float64]:
     """The prediction x̂_0 in another parametrisation, at x = a x_0 + σ ε with σ > 0.
 
     "eps"  : ε̂ = (x - a x̂_0)/σ             "x0" : x̂_0             "v" : a ε̂ - σ x̂_0             "flow" : ε̂ - x̂_0
@@ -77,7 +93,7 @@ def as_output(kind: str, x: Array, x0: Array, a: float, sigma: float, sigma_data
     if kind == "x0":
         return x0
     if kind == "edm":
-        norm = np.hypot(sigma, sigma_data)
+        norm = float(np.hypot(sigma, sigma_data))
         return (x0 - (sigma_data / norm) ** 2 * x) / (sigma * sigma_data / norm)
     eps = (x - a * x0) / sigma
     if kind == "eps":
@@ -86,4 +102,6 @@ def as_output(kind: str, x: Array, x0: Array, a: float, sigma: float, sigma_data
         return a * eps - sigma * x0
     if kind == "flow":
         return eps - x0
-    raise InvalidParameterError(f"as_output: output_type must be one of {OUTPUT_TYPES}; got {kind!r}")
+    raise InvalidParameterError(
+        f"as_output: output_type must be one of {', '.join(OUTPUT_TYPES)}; got {kind!r}"
+    )

@@ -16,8 +16,8 @@ class Result:
     """One check of one subject.
 
     check    : its name, part of the public interface
-    status   : "passed"; "failed"; "skipped", the subject lacks what the check needs; "xfailed" and "xpassed", an expected
-               failure that failed, or did not; "note", a design choice worth knowing and no fault
+    status   : "passed"; "failed"; "skipped", the subject lacks what the check needs; "xfailed" and "xpassed", an
+               expected failure that failed, or did not; "note", a design choice worth knowing and no fault
     measured : the figure that was compared, None where there is none
     bound    : what it was compared with, in the same units
     detail   : one line for a maintainer: what was seen, where, and what to look at

@@ -7,27 +7,33 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ..errors import InvalidParameterError
-from .model import OUTPUT_TYPES, Level, OracleModel
+from .law import Level, StepLaw
+from .model import OUTPUT_TYPES, OracleModel
 
-__all__ = ["Forward", "Noise", "Subject", "from_step"]
+__all__ = ["DTYPES", "Forward", "Noise", "Subject"]
 
 Array = NDArray[np.floating[Any]]
-#: shape -> the next noise array of a run, in place of standard normal draws
+#: shape -> the noise of one draw; a run calls it once for each draw, in order
 Noise = Callable[[tuple[int, ...]], Array]
+
+DTYPES = ("float32", "float64")
 
 
 @dataclass(frozen=True)
 class Forward:
-    """The forward side of a scheduler, as functions of a step number i of its grid with K steps.
+    """The forward side of a scheduler; i is the position in its own list of times for K steps, from 0.
 
-    add_noise    : (x0, eps, i, K) -> x             velocity    : (x0, eps, i, K) -> v, or None
-    scale_input  : (x, i, K) -> what the network is given, and `input_level` (i, K) -> (a, σ) of that, or None
-    init_sigma   : K -> factor of a standard normal start, or None
+    level       : (i, K) -> the (a, σ) that the scheduler means there
+    add_noise   : (x0, eps, i, K) -> x             velocity : (x0, eps, i, K) -> v = a eps - σ x0
+    scale_input : (x, i, K) -> what the network is given for x at that level
+    input_level : (i, K) -> (a, σ) of what the network is given, in the scaling that it was trained for
+    init_sigma  : K -> the factor of the standard normal start
     """
 
+    level: Callable[[int, int], Level]
     add_noise: Callable[[Array, Array, int, int], Array] | None = None
     velocity: Callable[[Array, Array, int, int], Array] | None = None
     scale_input: Callable[[Array, int, int], Array] | None = None
@@ -37,26 +43,35 @@ class Forward:
 
 @dataclass(frozen=True)
 class Subject:
-    """A sampler in one configuration. Arrays in and out are NumPy, (M, d), of the dtype named in `dtype`.
+    """A sampler in one configuration. Arrays in and out are NumPy, (M, d), of the dtype named in `dtype`, for any d.
 
-    run         : (model, x_T, K, noise) -> x_end, where model is called as model(x, a, sigma, time=None) with x at
-                  level (a, sigma); noise is called with a shape for each draw, None leaves the draws to the subject
+    run         : (model, x_T, K, noise) -> x_end. The model is called as model(x, a, sigma, time=None) with x at
+                  level (a, σ) and answers with the shape and dtype of x; noise is called with a shape for each draw,
+                  None leaves the draws to the subject. Every run starts afresh: nothing is remembered between runs
     ends        : K -> ((a, σ) of x_T, (a, σ) of x_end)
-    output_type : what the model returns, one of OUTPUT_TYPES; sigma_data is of "edm"
+    output_type : what the model returns, one of OUTPUT_TYPES; sigma_data is that of "edm"
+    config      : what to print of its configuration
 
     Capabilities, None or False where the subject lacks them:
-    levels      : K -> (n+1, 2) the (a, σ) of every node that the state visits, noisiest first
-    time_level  : time value -> the (a, σ) that a network trained with this sampler understands by it
-    times       : K -> (n,) time values in the order of the calls
-    order       : the order that it claims
-    stochastic  : it draws noise             injects    : and takes it from `noise`
-    step_law    : (i, K) -> (mean_scale, ...) of a stochastic step, see checks
-    one_pass    : one evaluation per step, so that node i is evaluated once
-    endpoint    : its model is a consistency function
-    exact_start : (model, states, x, K, noise) -> x_end with exact states at the first nodes
+
+    levels      : K -> (n+1, 2) the (a, σ) of the nodes, noisiest first, x_T and x_end among them; not the points
+                  between nodes where a method also evaluates
+    time_level  : time value -> the (a, σ) that a network trained with this sampler understands by it; between two
+                  whole times it interpolates
+    time_range  : (smallest, largest) time value that such a network knows
+    order       : the order that it claims, of a deterministic sampler
+    stochastic  : it draws noise             injects : and takes it from `noise`, standard normal
+    law         : of one of its stochastic steps; None for a sampler of several evaluations or with a memory, which
+                  must still leave the law of a single data point exact
+    endpoint    : its model is a consistency function, x -> the end of the flow
+    clips       : bound of its clipping of x̂_0, a design choice: what that disturbs becomes a note
+    max_steps   : the largest K that it admits: with timesteps of training, their number N
+    exact_start : (model, states, K, noise) -> x_end, as run, but at node i the state is replaced by states[i] before
+                  the model is asked, for every i < len(states); states[0] is x_T
     promoted    : () -> the same in float64
-    asymptotic  : () -> the same on a grid whose λ is linear in the step, ending at the last σ > 0, for measuring orders
-    predicting  : output type -> the same sampler fed by that output type
+    asymptotic  : () -> the same in float64 on nodes even in λ = log(a/σ), from about σ/a = 20 to the last σ > 0 near
+                  0.05 (from σ/a = 2000 where exact_start is missing: a first step of low order then costs nothing)
+    predicting  : output type -> () -> the same sampler (in float64 if it can) for a network of that output type
     forward     : the forward side
     """
 
@@ -67,44 +82,32 @@ class Subject:
     config: Mapping[str, Any] = field(default_factory=dict)
     dtype: str = "float64"
     sigma_data: float = 0.5
-    levels: Callable[[int], Array] | None = None
+    levels: Callable[[int], NDArray[np.float64]] | None = None
     time_level: Callable[[float], Level] | None = None
-    times: Callable[[int], Array] | None = None
+    time_range: tuple[float, float] | None = None
     order: int | None = None
     stochastic: bool = False
     injects: bool = False
+    law: StepLaw | None = None
     endpoint: bool = False
+    clips: float | None = None
     max_steps: int | None = None
-    exact_start: Callable[..., Array] | None = None
+    exact_start: Callable[[OracleModel, Array, int, Noise | None], Array] | None = None
     promoted: Callable[[], Subject] | None = None
     asymptotic: Callable[[], Subject] | None = None
     predicting: Mapping[str, Callable[[], Subject]] = field(default_factory=dict)
     forward: Forward | None = None
 
     def __post_init__(self) -> None:
-        if self.output_type not in OUTPUT_TYPES:
+        for name, value, allowed in (
+            ("output_type", self.output_type, OUTPUT_TYPES),
+            ("dtype", self.dtype, DTYPES),
+        ):
+            if value not in allowed:
+                raise InvalidParameterError(
+                    f"Subject {self.name!r}: {name} must be one of {', '.join(allowed)}; got {value!r}"
+                )
+        if self.order is not None and self.stochastic:
             raise InvalidParameterError(
-                f"Subject {self.name!r}: output_type must be one of {', '.join(OUTPUT_TYPES)}; got "
-                f"{self.output_type!r}"
+                f"Subject {self.name!r}: order is that of a deterministic sampler, and stochastic=True; drop one"
             )
-
-
-def from_step(
-    step: Callable[[Array, int, Array, Array | None], Array],
-    levels: Callable[[int], ArrayLike],
-    output_type: str,
-    prepare: Callable[[int], Any] | None = None,
-    *,
-    name: str | None = None,
-    order: int | None = None,
-    stochastic: bool = False,
-) -> Subject:
-    """A subject from one step of your own sampler.
-
-    step        : step(output, i, x, noise) -> x at node i + 1, for x at node i and the model's output there; noise
-                  has the shape of x if the sampler is stochastic, else it is None
-    levels      : K -> (K+1, 2) of (a, σ), noisiest first
-    output_type : what the model returns: "eps", "x0", "v", "flow", "edm"
-    prepare     : called with K before each run, to reset what the sampler remembers
-    """
-    raise NotImplementedError
