@@ -121,6 +121,8 @@ def test_csv_of_one_column_and_of_integers(tmp_path: Path) -> None:
     np.testing.assert_array_equal(load_points(write(tmp_path, "x.csv", "1\n2\n3\n")), [[1], [2], [3]])
     np.testing.assert_array_equal(load_points(write(tmp_path, "y.csv", "height\n0\n0.5\n")), [[0], [0.5]])
     np.testing.assert_array_equal(load_points(write(tmp_path, "z.csv", "0,1\n1,0\n")), [[0, 1], [1, 0]])
+    named = write(tmp_path, "n.csv", "digit,1x1\n1,0\n0,1\n")
+    np.testing.assert_array_equal(load_points(named), [[1, 0], [0, 1]])
     mixed = load_points(write(tmp_path, "m.csv", "0,1\n0.5,0.25\n1,0.5\n"))
     np.testing.assert_array_equal(mixed, [[0, 1], [0.5, 0.25], [1, 0.5]])
 
@@ -136,8 +138,11 @@ def test_csv_of_one_column_and_of_integers(tmp_path: Path) -> None:
         ("1,abc\n3,4\n", "line 1, column 2 is 'abc'"),
         ("1,2\n\n# remark\n3,\n", "line 4, column 2 is empty"),
         ("1,2\n3,4\n5,6,7\n", "line 3 has 3, line 1 has 2"),
-        ("1;2\n3;4\n", "separated by commas; line 2, column 1 is '3;4'"),
-        ("1 2\n3 4\n", "separated by commas; line 2, column 1 is '3 4'"),
+        ("1;2\n3;4\n", "separated by commas.*line 1, column 1 is '1;2'"),
+        ("1 2\n3 4\n", "separated by commas.*line 1, column 1 is '1 2'"),
+        ("# of two\n-1.O\n2\n3\n", "line 2, column 1 is '-1.O', which begins as a number does.*put # before"),
+        ("1,,5,.2,5\n3,4\n", "line 1, column 2 is empty"),
+        ("1x1,1x2\n3,4\n5,6\n", "line 1, column 1 is '1x1'.*if it holds names"),
         ("1,5;2,5\n3,5;4,5\n", "separated by commas; line 1, column 2 is '5;2'"),
         ("1,2\n3,4+5j\n", "column 2 is '4[+]5j'"),
         ("1,2\n3,1_0\n", "must hold numbers"),

@@ -34,6 +34,7 @@ def test_data_in_a_range():
     assert high.tolist() == [0, 0.2, 1.0, 1.0]
     assert mmse_bounds(u, (0, 1))[1].tolist() == [0, 0.2, 0.25, 0.25]
     assert mmse_bounds(u)[1].tolist() == [0, 0.2, 2.0, np.inf]
+    assert mmse_bounds(u, (-1.7e308, 1.7e308))[1].tolist() == [0, 0.2, 2.0, np.inf]
     # two points at the ends of the range come closest to it
     v = two_point_mmse(u)
     assert v[3] == 1.0

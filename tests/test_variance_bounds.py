@@ -109,6 +109,20 @@ def test_upper_bound_at_zero_terminal_snr():
     assert variance_bounds(sch, 1, 3, 0.05, (0, 2))[1] == pytest.approx(0.05 + 0.9, rel=1e-15)
 
 
+@pytest.mark.parametrize("largest", [1e154, 1e200, np.finfo(float).max])
+def test_a_vast_box_bounds_by_the_noise_alone(largest):
+    vast = (-largest, largest)
+    for c in CASES:
+        if c.sch.alpha_bar[c.t] > 0:
+            assert variance_bounds(c.sch, c.s, c.t, c.lam2, vast) == variance_bounds(c.sch, c.s, c.t, c.lam2)
+    # at zero terminal SNR only the box bounds; c = sqrt(0.9), and its square may be beyond the floats
+    sch = Schedule.from_betas([0.1, 0.2, 1.0])
+    exact = mp.mpf("0.05") + mp.mpf("0.9") * mp.mpf(largest) ** 2
+    found = variance_bounds(sch, 1, 3, 0.05, vast)[1]
+    assert found == (pytest.approx(float(exact), rel=1e-14) if exact < np.finfo(float).max else np.inf)
+    assert last_step_bound(1.0, vast) == np.inf or largest == 1e154
+
+
 # -- clipping ------------------------------------------------------------------------------------------------
 
 

@@ -30,7 +30,7 @@ def load_points(path: str | os.PathLike[str], key: str | None = None) -> NDArray
     """(C, d) float64: the points of a file, one per row, values taken as they are.
 
     path : .npy, .npz (of one array, or the one named `key`), or .csv (numbers separated by commas, one point
-           per line, with or without a header; a line that begins with # is left out)
+           per line, with or without a header, a first line of names alone; a line that begins with # is left out)
     Nothing is ever unpickled. Raises InvalidParameterError, which names the file, if it is missing, empty,
     damaged, of objects or text, not of shape (C, d) with C >= 2, or holds nan, inf or complex numbers.
     """
@@ -153,6 +153,8 @@ def _read_csv(stream: BinaryIO, shown: str, key: str | None) -> Any:
         raise InvalidParameterError(f"{_WHO}: {shown} must hold points; it is empty, no line holds any")
     first = _cells(numbered[0][1])
     has_header = not any(map(_is_number, first))
+    if has_header:
+        _check_names(shown, *numbered[0])
     points = numbered[1:] if has_header else numbered
     if not points:
         raise InvalidParameterError(f"{_WHO}: {shown} must hold points; it is empty below its header")
@@ -162,6 +164,17 @@ def _read_csv(stream: BinaryIO, shown: str, key: str | None) -> Any:
         return np.loadtxt([line for _, line in points], delimiter=",", quotechar='"', comments=None, ndmin=2)
     except ValueError as error:
         raise InvalidParameterError(f"{_WHO}: {shown} {_first_fault(points, str(error))}") from error
+
+
+def _check_names(shown: str, number: int, line: str) -> None:
+    """Refuse a header that is more likely a point with a mistyped number, which would silently be dropped."""
+    cells = [cell.strip() for cell in _cells(line)]
+    if all(cell.lstrip("+-.")[:1].isdigit() for cell in cells):
+        raise InvalidParameterError(
+            f"{_WHO}: {shown} must hold numbers separated by commas, below a line of names or none; line {number}, "
+            f"column 1 is {cells[0][:40]!r}, which begins as a number does and is none. Correct it, or put # before "
+            "the line if it holds names"
+        )
 
 
 def _check_row_numbers(shown: str, first: list[str], second: list[str], has_header: bool) -> None:

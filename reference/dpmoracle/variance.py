@@ -141,10 +141,12 @@ def variance_bounds(
     """
     who = "variance_bounds"
     step, lam2 = read_step_lam2(who, sch, s, t, lam2)
-    widest = np.inf if data_range is None else (_width(who, data_range) / 2) ** 2
-    with np.errstate(divide="ignore", over="ignore"):  # inf at alpha_bar_t = 0 is the answer
-        largest = np.minimum(step.beta_bar_t / step.alpha_bar_t, widest)
-    return lam2, lam2 + coefficient(step, lam2) ** 2 * largest
+    widest = np.inf if data_range is None else _half_width(who, data_range)
+    c = coefficient(step, lam2)
+    with np.errstate(
+        divide="ignore", over="ignore"
+    ):  # inf is the answer at alpha_bar_t = 0, and for a vast box
+        return lam2, lam2 + np.minimum(c**2 * (step.beta_bar_t / step.alpha_bar_t), (c * widest) ** 2)
 
 
 def clip_variance(sigma2: ArrayLike, bounds: tuple[ArrayLike, ArrayLike]) -> Array:
@@ -192,8 +194,12 @@ def last_step_bound(y: float, data_range: tuple[float, float] = (-1.0, 1.0), lev
     tolerated = as_float(who, "y", y)
     if tolerated.ndim or not 0 < tolerated < np.inf:
         raise InvalidParameterError(f"{who}: y must be one positive number of grey levels; got {y!r}")
-    unit = _width(who, data_range) / (check_count(who, "levels", levels, 2) - 1)
-    return math.pi / 2 * (float(tolerated) * unit) ** 2
+    noise = (
+        2.0 * float(tolerated) * _half_width(who, data_range) / (check_count(who, "levels", levels, 2) - 1)
+    )
+    return (
+        math.pi / 2 * noise * noise
+    )  # inf beyond the largest float, where noise**2 would be an OverflowError
 
 
 def mmse(alpha_bar_t: Array, beta_bar_t: Array, gamma: Array) -> Array:
@@ -210,11 +216,11 @@ def _read_gamma(who: str, t: NDArray[np.int64], gamma_t: ArrayLike) -> tuple[NDA
     return t, gamma
 
 
-def _width(who: str, data_range: tuple[float, float]) -> float:
-    """b - a of a box side (a, b)."""
+def _half_width(who: str, data_range: tuple[float, float]) -> float:
+    """(b - a)/2 of a box side (a, b); finite for every (a, b)."""
     ends = as_float(who, "data_range", data_range)
     if ends.shape != (2,) or not np.all(np.isfinite(ends)) or ends[0] > ends[1]:
         raise InvalidParameterError(
             f"{who}: data_range must be (a, b), finite, a <= b, such as (-1, 1); got {data_range!r}"
         )
-    return float(ends[1] - ends[0])
+    return float(0.5 * ends[1] - 0.5 * ends[0])

@@ -60,14 +60,14 @@ def refuted(**parts: Any) -> Claim:
     return Claim(expected="refuted", **parts)
 
 
-def find(claims: Iterable[Claim], only: str | None) -> tuple[Claim, ...]:
-    """The claims whose id matches the glob `only` (all for None); refuses a glob that matches none."""
+def find(claims: Iterable[Claim], only: str | None, name: str = "only") -> tuple[Claim, ...]:
+    """The claims whose id matches the glob `only` (all for None); refuses a glob, called `name`, that matches none."""
     claims = tuple(claims)
     chosen = tuple(c for c in claims if only is None or fnmatch.fnmatchcase(c.id, only))
     if not chosen:
         near = get_close_matches(str(only), [c.id for c in claims], n=3, cutoff=0.3)
         raise InvalidParameterError(
-            f"validate: only must match the id of a claim; {only!r} matches none of {len(claims)}. "
+            f"validate: {name} must match the id of a claim; {only!r} matches none of {len(claims)}. "
             f"Nearest: {', '.join(near) or claims[0].id}"
         )
     return chosen

@@ -48,8 +48,9 @@ def validate(
     from ..report import text
 
     on = stdout_console()
+    chosen = claims.registry.find(claims.all_claims(), only, "--only")
     if show_list:
-        show(text.claim_list(claims.registry.find(claims.all_claims(), only)), on)
+        show(text.claim_list(chosen), on)
         return 0
     if key is not None and data is None:
         raise InvalidParameterError(f"--key {key} names an array of an .npz file; say which with --data FILE")

@@ -37,7 +37,9 @@ def mmse_bounds(snr: ArrayLike, data_range: tuple[float, float] | None = None) -
             raise InvalidParameterError(
                 f"mmse_bounds: data_range must be (a, b) with a < b; got {data_range!r}"
             )
-        largest = (0.5 * (b - a)) ** 2
+        largest = (0.5 * b - 0.5 * a) * (
+            0.5 * b - 0.5 * a
+        )  # a square that overflows is inf, ** an OverflowError
     with np.errstate(divide="ignore"):
         upper = np.minimum(1.0 / u, largest)
     return np.zeros_like(upper), upper
