@@ -37,9 +37,8 @@ def mmse_bounds(snr: ArrayLike, data_range: tuple[float, float] | None = None) -
             raise InvalidParameterError(
                 f"mmse_bounds: data_range must be (a, b) with a < b; got {data_range!r}"
             )
-        largest = (0.5 * b - 0.5 * a) * (
-            0.5 * b - 0.5 * a
-        )  # a square that overflows is inf, ** an OverflowError
+        half = 0.5 * b - 0.5 * a
+        largest = half * half  # inf beyond the largest float, where half**2 would be an OverflowError
     with np.errstate(divide="ignore"):
         upper = np.minimum(1.0 / u, largest)
     return np.zeros_like(upper), upper
