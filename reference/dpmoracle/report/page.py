@@ -37,10 +37,14 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Lines:
-    """A cell of two lines, the second smaller: an identifier and its source, a statement and its evidence."""
+    """A cell of two lines, the second smaller: an identifier and its source, a statement and its evidence.
+
+    latex : whether `text` is LaTeX, to be shown as mathematics
+    """
 
     text: str
     below: str
+    latex: bool = False
 
     def __str__(self) -> str:
         return self.text

@@ -1,0 +1,77 @@
+"""A table as the page shows it: each cell's text, its tone, and the value by which it sorts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from .page import Cell, Column, Lines, Outcome, Table
+
+__all__ = ["Grid", "Shown", "grid"]
+
+_PROSE = 40  # characters from which a cell is read, not looked up
+_BROAD = 9  # columns
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One cell. key : what it sorts by, "" comes last; None sorts by the text."""
+
+    text: str
+    below: str = ""
+    tone: str = ""
+    key: str | None = None
+    latex: bool = False
+
+
+@dataclass(frozen=True)
+class Grid:
+    """names, numeric : by column
+    cards : rows are better read as cards where the page is narrow
+    broad : wider than the page may be
+    """
+
+    caption: str
+    names: tuple[str, ...]
+    numeric: tuple[bool, ...]
+    rows: tuple[tuple[Shown, ...], ...]
+    cards: bool
+    broad: bool
+
+
+def grid(table: Table) -> Grid:
+    columns = [column if isinstance(column, Column) else Column(column) for column in table.columns]
+    rows = tuple(tuple(map(_show, row, columns)) for row in table.rows)
+    numeric = tuple(
+        bool(table.rows) and all(row[i] is None or _is_number(row[i]) for row in table.rows)
+        for i in range(len(columns))
+    )
+    return Grid(
+        table.caption,
+        tuple(column.name for column in columns),
+        numeric,
+        rows,
+        any(len(cell.text) > _PROSE or len(cell.below) > _PROSE for row in rows for cell in row),
+        len(columns) >= _BROAD,
+    )
+
+
+def _is_number(cell: Cell) -> bool:
+    return isinstance(cell, int | float) and not isinstance(cell, bool)
+
+
+def _show(cell: Cell, column: Column) -> Shown:
+    if cell is None:
+        return Shown("", key="")
+    if isinstance(cell, Outcome):
+        return Shown(cell.word, tone=cell.tone)
+    if isinstance(cell, Lines):
+        return Shown(cell.text, cell.below, latex=cell.latex)
+    if isinstance(cell, int | float) and not isinstance(cell, bool):
+        value = float(cell)
+        if math.isnan(value):
+            return Shown("–", key="")
+        if math.isinf(value):
+            return Shown("∞" if value > 0 else "-∞", key=f"{'-' if value < 0 else ''}Infinity")
+        return Shown(format(cell, column.format), key=repr(value))
+    return Shown(str(cell))
