@@ -58,19 +58,22 @@ def _wrapper(code: str) -> str:
 class HostModule:
     """What cupy.RawModule is to a device."""
 
-    def __init__(self, folder: Path, code: str):
-        self.types = signatures(code)
-        name = hashlib.sha256(code.encode()).hexdigest()[:16]
+    def __init__(self, folder: Path, code: str, real: str):
+        self.types = {
+            name: [re.sub(r"\bREAL\b", real, kind) for kind, _ in arguments]
+            for name, arguments in signatures(code).items()
+        }
+        name = hashlib.sha256((real + code).encode()).hexdigest()[:16]
         written, library = folder / f"{name}.cpp", folder / f"{name}.so"
         if not library.exists():
             written.write_text(_wrapper(code), encoding="utf-8")
             command = ["g++", "-std=c++20", "-O1", "-ffp-contract=off", "-shared", "-fPIC", "-pthread"]
-            subprocess.run([*command, "-o", str(library), str(written)], check=True)
+            subprocess.run([*command, f"-DREAL={real}", "-o", str(library), str(written)], check=True)
         self.library = ctypes.CDLL(str(library))
 
     def get_function(self, name: str):
         call = getattr(self.library, f"host_{name}")
-        kinds = [kind for kind, _ in self.types[name]]
+        kinds = self.types[name]
 
         def run(grid, block, arguments):
             assert len(arguments) == len(kinds), (name, len(arguments), len(kinds))
@@ -78,6 +81,45 @@ class HostModule:
             call(*sizes, *(_argument(value, kind) for value, kind in zip(arguments, kinds)))
 
         return run
+
+
+class OnDevice(np.ndarray):
+    """An array that counts as CuPy's."""
+
+    @property
+    def device(self):
+        return _Device(0)
+
+    def set(self, host, stream):
+        stream.queue.append(lambda: np.copyto(self, host))
+
+
+class Stream:
+    """Copies wait until something waits for them, so that a forgotten wait shows as old numbers."""
+
+    def __init__(self, non_blocking: bool = False):
+        self.queue: list = []
+
+    def record(self):
+        return Event(self, list(self.queue))
+
+    def wait_event(self, event):
+        event.synchronize()
+
+
+class Event:
+    def __init__(self, stream: Stream, work: list):
+        self.stream, self.work = stream, work
+
+    def synchronize(self):
+        for task in self.work:
+            if task in self.stream.queue:
+                self.stream.queue.remove(task)
+                task()
+
+
+def _as_device(make):
+    return lambda *args, **kwargs: make(*args, **kwargs).view(OnDevice)
 
 
 class _Device(contextlib.nullcontext):
@@ -102,27 +144,39 @@ def _argument(value, kind: str):
 
 @contextlib.contextmanager
 def hosted(folder: Path, change: tuple[str, str, str] | None = None) -> Iterator[types.ModuleType]:
-    """dpmoracle_kernels.gpu on NumPy; change = (file, right, wrong) breaks one place of a .cu."""
+    """dpmoracle_kernels.gpu on NumPy; change = (file, right, wrong) breaks one place of a .cu.
+
+    The option -DREAL=type is kept; the host's compiler knows no other.
+    """
 
     def compiled(code: str, options: tuple[str, ...] = ()) -> HostModule:
         if change is not None and code == (KERNELS / change[0]).read_text(encoding="utf-8"):
             assert code.count(change[1]) == 1, change
             code = code.replace(change[1], change[2])
-        return HostModule(folder, code)
+        named = [option.removeprefix("-DREAL=") for option in options if option.startswith("-DREAL=")]
+        return HostModule(folder, code, named[0] if named else "double")
 
     stand_in = types.ModuleType("cupy")
     stand_in.__dict__.update({name: getattr(np, name) for name in np.__all__})
     stand_in.RawModule = compiled
-    stand_in.asnumpy = np.asarray
-    stand_in.ndarray = type("OnDevice", (np.ndarray,), {"device": _Device(0)})
+    stand_in.asnumpy = lambda array: np.asarray(array).view(np.ndarray)
+    stand_in.ndarray = OnDevice
+    for name in ("empty", "full", "zeros", "asarray", "ascontiguousarray"):
+        setattr(stand_in, name, _as_device(getattr(np, name)))
+    computing = Stream()
+    stand_in.get_default_memory_pool = lambda: types.SimpleNamespace(free_bytes=lambda: 0)
     stand_in.cuda = types.SimpleNamespace(
         Device=_Device,
+        Stream=Stream,
+        get_current_stream=lambda: computing,
         runtime=types.SimpleNamespace(getDevice=lambda: 0, memGetInfo=lambda: (2**30, 2**31)),
         memory=types.SimpleNamespace(OutOfMemoryError=MemoryError),
     )
+    pinned = types.ModuleType("cupyx")
+    pinned.empty_pinned = np.empty
     ours = [name for name in sys.modules if name.startswith("dpmoracle_kernels.gpu")]
-    kept = {name: sys.modules.pop(name, None) for name in (*ours, "cupy")}
-    sys.modules["cupy"] = stand_in
+    kept = {name: sys.modules.pop(name, None) for name in (*ours, "cupy", "cupyx")}
+    sys.modules |= {"cupy": stand_in, "cupyx": pinned}
     try:
         yield importlib.import_module("dpmoracle_kernels.gpu")
     finally:

@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 
 from cuda_host import KERNELS, hosted, needs_compiler, signatures
 from dpmoracle.trajectory.dense import dense_layers
+from dpmoracle.trajectory.monge import certify
+from dpmoracle.trajectory.step_cost import cost_matrix, sum_cost
+from mutation import mutant
 
 SOURCES = sorted(KERNELS.glob("*.cu"))
 
@@ -118,3 +121,53 @@ def test_wrong_programs_are_caught(built, right, wrong):
         assert same_program(gpu.dense_layers)
     with hosted(built, ("minplus.cu", right, wrong)) as gpu:
         assert not same_program(gpu.dense_layers)
+
+
+def curve(seed, n=60):
+    """u decreasing and V with zeros, equal neighbours and rises; entries 0 as the fronts set them."""
+    rng = np.random.default_rng(seed)
+    u = np.append(np.inf, np.sort(10.0 ** rng.uniform(-6, 6, n))[::-1])
+    v = np.append(0.0, np.round(rng.random(n), 1) / (1 + u[1:]))
+    return u, v
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_costs_and_certificate(built, seed):
+    u, v = curve(seed)
+    nodes = np.array([1, 4, 9, 30, 60])
+    with hosted(built) as gpu:
+        found = gpu.cost_matrix(u, v), gpu.sum_cost(u, v, nodes), gpu.certify(u, v)
+    np.testing.assert_allclose(found[0], cost_matrix(u, v), rtol=1e-15)
+    np.testing.assert_allclose(found[1], sum_cost(u, v, nodes), rtol=1e-15)
+    np.testing.assert_allclose(found[2], certify(u, v), rtol=1e-15)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 7, 50])
+def test_blocks_arrive_in_order_and_whole(built, rows):
+    array = np.arange(44.0).reshape(22, 2)
+    with hosted(built):
+        from dpmoracle_kernels.gpu.blocks import stream
+
+        seen = [(cut, np.array(block)) for cut, block in stream(array, rows)]
+    np.testing.assert_array_equal(np.concatenate([block for _, block in seen]), array)
+    assert all(np.array_equal(block, array[cut]) for cut, block in seen)
+
+
+def test_a_copy_that_nobody_waits_for_is_caught(built):
+    array = np.arange(44.0).reshape(22, 2)
+    with hosted(built):
+        from dpmoracle_kernels.gpu import blocks
+
+        broken = mutant(blocks, ("        computing.wait_event(copied[slot])\n", ""))
+        assert not all(np.array_equal(block, array[cut]) for cut, block in broken.stream(array, 5))
+
+
+def test_memory_that_ends_is_named(built):
+    with hosted(built) as gpu:
+        import cupy
+
+        from dpmoracle_kernels.gpu.cuda import DeviceError
+
+        cupy.full = lambda *args: (_ for _ in ()).throw(MemoryError("out of memory"))
+        with pytest.raises(DeviceError, match=r"dense_layers: the device has 1 of 2 GiB free.*numba"):
+            gpu.dense_layers(np.zeros((3, 3)), 2)

@@ -5,6 +5,7 @@ The CUDA sources stand beside the Python that launches them and are compiled at 
 
 from __future__ import annotations
 
+from .curves import certify, cost_matrix, sum_cost
 from .dense import dense_layers
 
-__all__ = ["dense_layers"]
+__all__ = ["certify", "cost_matrix", "dense_layers", "sum_cost"]
