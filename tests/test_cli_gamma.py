@@ -60,6 +60,13 @@ def refused(result: Any, words: str) -> None:
 # numbers -----------------------------------------------------------------------------------------------------
 
 
+def test_one_point_has_no_v(folder: Path) -> None:
+    np.save("point.npy", np.full((3, 2), 0.25))
+    text = " ".join(gamma("-M", "20", data="point.npy").stdout.split())
+    assert "V is 0 at every timestep, as for data that are one point." in text
+    assert "Warning" not in text
+
+
 LINE = np.outer(
     [-1.0, 0.4, 2.0], [2 / 3, -1 / 3, 2 / 3]
 )  # three dimensions, one of them used: quadrature is quick

@@ -197,6 +197,23 @@ def test_the_text_shows_the_same_numbers(folder: Path) -> None:
     assert "clipped" not in plain
 
 
+def test_one_point_and_gaussian_data_have_nothing_to_choose(folder: Path) -> None:
+    curve(np.zeros(N + 1), count=0.0).save("point.npz")
+    text = " ".join(trajectory("point.npz", "-K", "4").stdout.split())
+    assert "V is 0 at every timestep, as for data that are one point: no step costs anything" in text
+    assert "The even grid costs the same." in text
+    assert "rare" not in text
+    assert "certificate" not in text
+    # variance 2.25 in every direction: 1/V - u is constant, and every path has the same cost
+    gaussian = np.append(0.0, 2.25 / (1 + 2.25 * SCH.snr[1:]))
+    curve(gaussian).save("gauss.npz")
+    text = trajectory("gauss.npz", "-K", "4", "-K", str(N)).stdout
+    assert text.count("The even grid costs the same.") == 1  # for K = N they are one path
+    row = next(line for line in text.split("\n") if line.split()[:1] == ["4"])
+    assert row.split()[3:5] == row.split()[6:8] == ["0", "0"]
+    assert "The even grid costs the same." not in trajectory("g.npz", "-K", "4").stdout
+
+
 def test_a_curve_that_breaks_the_certificate_is_told_and_solved(folder: Path) -> None:
     v = exact_mmse() * (1 + 0.2 * (-1.0) ** np.arange(N + 1))
     curve(v, count=10).save("noisy.npz")

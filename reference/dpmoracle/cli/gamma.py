@@ -161,7 +161,9 @@ def _summary(curve: GammaCurve) -> list[RenderableType]:
         )
     parts: list[RenderableType] = [Text(heading), "", table, ""]
     poor, negative = curve.poor, np.flatnonzero(curve.mmse < 0)
-    if poor.size:
+    if not curve.mmse.any():
+        parts.append(Text("V is 0 at every timestep, as for data that are one point."))
+    elif poor.size:
         area = np.abs(curve.mmse[2:]) * -np.diff(curve.schedule.snr[1:])
         share = area[poor[poor > 1] - 2].sum() / area.sum() if area.any() else 0.0
         carried = f"{share:.1%}" if share >= 0.001 else "less than 0.1%"

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["trajectory"]
 
+#: differences of costs below it, relative, are rounding: on Gaussian data and on one point all trajectories tie
+_ROUNDING = 1e-13
+
 
 def trajectory(
     file: Annotated[Path, typer.Argument(metavar="GAMMA.npz", help="What `dpmoracle gamma` wrote.")],
@@ -84,6 +87,7 @@ def _table(found: Plan) -> list[RenderableType]:
         cells = [str(K), best.method]
         for path in (best, found.even[K]):
             each = found.excess(path.cost)
+            each = each if abs(each) > _ROUNDING * path.cost else 0.0
             cells += [f"{path.cost:.5g}", f"{d * each:.4g}", f"{each:.3g}"]
         table.add_row(*cells)
     parts: list[RenderableType] = [Text(line) for line in _heading(found)]
@@ -91,8 +95,16 @@ def _table(found: Plan) -> list[RenderableType]:
     for K, best in found.best.items():
         parts.append(Text(f"K = {K}: timesteps {', '.join(map(str, best.timesteps.tolist()))}"))
         parts.append(Text(f"diffusers: set_timesteps(timesteps={to_diffusers(best.timesteps)})"))
+        even = found.even[K]
+        if even.cost - best.cost <= _ROUNDING * even.cost and (even.timesteps != best.timesteps).any():
+            parts.append(Text("The even grid costs the same."))
         parts.append("")
-    if certificate.holds:
+    if not found.mmse.any():
+        told = (
+            "V is 0 at every timestep, as for data that are one point: no step costs anything, and every trajectory is "
+            "as good as any other."
+        )
+    elif certificate.holds:
         told = "The certificate holds: J is Monge, the fast programs are exact for this V."
     else:
         told = (
@@ -101,7 +113,7 @@ def _table(found: Plan) -> list[RenderableType]:
             "no bound."
         )
     parts.append(Text(told))
-    if curve.poor.size:
+    if curve.poor.size and found.mmse.any():
         parts.append(Text(f"V rests on a few rare samples at {inputs.step_ranges(curve.poor)}."))
     if found.clipped.size:
         parts.append(
