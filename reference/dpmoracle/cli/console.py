@@ -5,12 +5,15 @@ from __future__ import annotations
 import functools
 import io
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ParamSpec, cast
 
 import typer
+from typer.core import TyperCommand
 
 from ..errors import InvalidParameterError, MissingExtraError, require
 from .interrupts import CODE, Interruptible
@@ -18,13 +21,15 @@ from .interrupts import CODE, Interruptible
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-__all__ = ["Progress", "command", "emit", "progress_bar", "show", "stdout_console"]
+__all__ = ["Progress", "command", "command_line", "emit", "progress_bar", "show", "stdout_console"]
 
 P = ParamSpec("P")
 
 Progress = Callable[[int, int, str], None]
 
 _PLAIN: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
+
+_TYPED: ContextVar[tuple[str, ...]] = ContextVar("_TYPED", default=())
 
 _WRONG_USE = (InvalidParameterError, MissingExtraError, OSError, MemoryError)
 
@@ -54,10 +59,20 @@ def command(app: typer.Typer, name: str) -> Callable[[Callable[P, int]], Callabl
                     code = CODE
             raise typer.Exit(code)
 
-        app.command(name)(guarded)
+        class Remembered(TyperCommand):
+            def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+                _TYPED.set((name, *args))
+                return super().parse_args(ctx, args)
+
+        app.command(name, cls=Remembered)(guarded)
         return function
 
     return register
+
+
+def command_line() -> str:
+    """What was typed to run the current command, quoted for a shell; however it was called, it begins `dpmoracle`."""
+    return shlex.join(("dpmoracle", *_TYPED.get()))
 
 
 def _say(name: str, message: str) -> None:

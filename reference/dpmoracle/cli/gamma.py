@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InvalidParameterError
-from . import inputs
+from . import inputs, report
 from .console import progress_bar, show, stdout_console
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def gamma(
     ] = 50,
     key: inputs.Key = None,
     seed: inputs.Seed = 0,
+    report_file: report.ReportFile = None,
     checkpoint: Annotated[
         Path | None,
         typer.Option("--checkpoint", metavar="FILE", help="Keep what is done here, after every batch."),
@@ -80,6 +81,7 @@ def gamma(
     """
     from .. import gamma_run, storage
     from ..gamma_curve import DataRecord
+    from ..report import pages
 
     if resume and checkpoint is None:
         raise InvalidParameterError("--resume needs --checkpoint FILE, the file to go on from")
@@ -93,6 +95,7 @@ def gamma(
             raise InvalidParameterError(
                 f"--checkpoint {str(checkpoint)!r} exists; add --resume to go on from it, or remove it"
             )
+    report.check(report_file, data, output, checkpoint)
     process = inputs.make_schedule(schedule, steps, beta_start, beta_end)
     points = inputs.load(data, key)
     record = DataRecord.of(points, data)
@@ -120,6 +123,7 @@ def gamma(
     finally:  # a disk that is full must not cost the table
         on = stdout_console()
         show(_summary(curve), on)
+    report.write(report_file, lambda command: pages.gamma_page(curve, command))
     show([f"Written to {output}. Next: dpmoracle trajectory {output} -K 25"], stdout_console())
     return 0
 
@@ -140,7 +144,7 @@ def _summary(curve: GammaCurve) -> list[RenderableType]:
     from rich.table import Table
     from rich.text import Text
 
-    from ..gamma_curve import TRUSTED
+    from ..report import words
 
     last = curve.schedule.N
     heading = (
@@ -159,26 +163,4 @@ def _summary(curve: GammaCurve) -> list[RenderableType]:
             f"{curve.mmse_stderr[t]:.1e}",
             f"{curve.effective_count[t]:.0f}",
         )
-    parts: list[RenderableType] = [Text(heading), "", table, ""]
-    poor, negative = curve.poor, np.flatnonzero(curve.mmse < 0)
-    if not curve.mmse.any():
-        parts.append(Text("V is 0 at every timestep, as for data that are one point."))
-    elif poor.size:
-        area = np.abs(curve.mmse[2:]) * -np.diff(curve.schedule.snr[1:])
-        share = area[poor[poor > 1] - 2].sum() / area.sum() if area.any() else 0.0
-        carried = f"{share:.1%}" if share >= 0.001 else "less than 0.1%"
-        parts.append(
-            Text(
-                f"Warning: the effective count is below {TRUSTED} at {inputs.step_ranges(poor)} of {last}, with "
-                f"{carried} of the integral of V over the SNR. A few rare samples decide V there, and its standard "
-                "error flatters. More samples (-M) help."
-            )
-        )
-    if negative.size:
-        parts.append(
-            Text(
-                f"Warning: V is negative at {inputs.step_ranges(negative)}, which no distribution has. Use "
-                "--estimator trace or pair, or more samples."
-            )
-        )
-    return parts
+    return [Text(heading), "", table, "", *map(Text, words.curve_remarks(curve))]

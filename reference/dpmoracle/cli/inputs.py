@@ -30,7 +30,6 @@ __all__ = [
     "load",
     "make_schedule",
     "refuse_overwriting",
-    "step_ranges",
 ]
 
 
@@ -121,17 +120,3 @@ def _same(one: str | Path, other: str | Path) -> bool:
         return os.path.samefile(one, other)
     except OSError:  # one of them does not exist yet
         return os.path.abspath(one) == os.path.abspath(other)
-
-
-def step_ranges(steps: NDArray[np.int64], limit: int = 4) -> str:
-    """'97 timesteps (1..85, 90 and 11 more)'."""
-    runs: list[list[int]] = []
-    for t in steps.tolist():
-        if runs and t == runs[-1][1] + 1:
-            runs[-1][1] = t
-        else:
-            runs.append([t, t])
-    shown = ", ".join(str(a) if a == b else f"{a}..{b}" for a, b in runs[:limit])
-    rest = sum(b - a + 1 for a, b in runs[limit:])
-    more = f" and {rest} more" if rest else ""
-    return f"{steps.size} timestep{'s' if steps.size != 1 else ''} ({shown}{more})"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from . import inputs
+from . import inputs, report
 from .console import show, stdout_console
 
 if TYPE_CHECKING:
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from ..plan import Plan
 
 __all__ = ["trajectory"]
-
-#: differences of costs below it, relative, are rounding: on Gaussian data and on one point all trajectories tie
-_ROUNDING = 1e-13
 
 
 def trajectory(
@@ -32,6 +29,7 @@ def trajectory(
     json: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the trajectories as JSON too.")
     ] = None,
+    report_file: report.ReportFile = None,
     clip: Annotated[
         bool,
         typer.Option(
@@ -59,16 +57,19 @@ def trajectory(
     """
     from .. import plan, storage
     from ..gamma_curve import GammaCurve
+    from ..report import pages
 
     if json is not None:
         inputs.refuse_overwriting(json, "--json", file)
         storage.check_writable(json, "--json")
+    report.check(report_file, file, json)
     found = plan.make_plan(GammaCurve.load(file, "trajectory"), nodes, clip, "trajectory")
     try:
         if json is not None:
             storage.write_text(json, plan.plan_json(found, str(file)), "--json")
     finally:  # a disk that is full must not cost the table
         show(_table(found), stdout_console())
+    report.write(report_file, lambda command: pages.trajectory_page(found, str(file), command))
     return 0
 
 
@@ -78,16 +79,16 @@ def _table(found: Plan) -> list[RenderableType]:
     from rich.text import Text
 
     from ..plan import to_diffusers
+    from ..report import words
 
-    curve, certificate, d = found.curve, found.certificate, found.curve.data.shape[1]
+    d = found.curve.data.shape[1]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name in ("K", "method", "sum of J", "excess", "per dim", "even: J", "excess", "per dim"):
         table.add_column(name, justify="left" if name == "method" else "right", no_wrap=True)
     for K, best in found.best.items():
         cells = [str(K), best.method]
         for path in (best, found.even[K]):
-            each = found.excess(path.cost)
-            each = each if abs(each) > _ROUNDING * path.cost else 0.0
+            each = words.excess(found, path.cost)
             cells += [f"{path.cost:.5g}", f"{d * each:.4g}", f"{each:.3g}"]
         table.add_row(*cells)
     parts: list[RenderableType] = [Text(line) for line in _heading(found)]
@@ -95,33 +96,10 @@ def _table(found: Plan) -> list[RenderableType]:
     for K, best in found.best.items():
         parts.append(Text(f"K = {K}: timesteps {', '.join(map(str, best.timesteps.tolist()))}"))
         parts.append(Text(f"diffusers: set_timesteps(timesteps={to_diffusers(best.timesteps)})"))
-        even = found.even[K]
-        if even.cost - best.cost <= _ROUNDING * even.cost and (even.timesteps != best.timesteps).any():
+        if words.even_is_as_good(found, K):
             parts.append(Text("The even grid costs the same."))
         parts.append("")
-    if not found.mmse.any():
-        told = (
-            "V is 0 at every timestep, as for data that are one point: no step costs anything, and every trajectory is "
-            "as good as any other."
-        )
-    elif certificate.holds:
-        told = "The certificate holds: J is Monge, the fast programs are exact for this V."
-    else:
-        told = (
-            f"The certificate fails at {inputs.step_ranges(certificate.where)}, so V is not exact: the trajectories "
-            "are still the best for this V, found by a search that does not need it; the error of the integral is "
-            "no bound."
-        )
-    parts.append(Text(told))
-    if curve.poor.size and found.mmse.any():
-        parts.append(Text(f"V rests on a few rare samples at {inputs.step_ranges(curve.poor)}."))
-    if found.clipped.size:
-        parts.append(
-            Text(
-                f"V was clipped at {inputs.step_ranges(found.clipped)}; where it became 0, steps look free and draw "
-                "the trajectory there. A better estimate is worth more."
-            )
-        )
+    parts += [Text(line) for line in words.plan_remarks(found)]
     return parts
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..errors import InvalidParameterError
-from . import inputs
+from . import inputs, report
 from .console import progress_bar, show, stdout_console
 
 __all__ = ["validate"]
@@ -35,6 +35,7 @@ def validate(
         str | None, typer.Option("--key", metavar="NAME", help="Which array of an .npz file.")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same numbers.")] = 0,
+    report_file: report.ReportFile = None,
     show_list: Annotated[bool, typer.Option("--list", help="List the claims, check none.")] = False,
 ) -> int:
     """Check every formula of the notes and papers, as printed and as corrected, and say which hold.
@@ -45,7 +46,7 @@ def validate(
     """
     from .. import claims, storage
     from ..report import json as json_report
-    from ..report import text
+    from ..report import pages, text
 
     on = stdout_console()
     chosen = claims.registry.find(claims.all_claims(), only, "--only")
@@ -56,14 +57,19 @@ def validate(
         raise InvalidParameterError(f"--key {key} names an array of an .npz file; say which with --data FILE")
     if json is not None:
         storage.check_writable(json, "--json")
+    report.check(report_file, data, json)
     points = None if data is None else inputs.load(str(data), key)
     with progress_bar() as progress:
-        report = claims.validate(data=points, only=only, seed=seed, progress=progress)
+        found = claims.validate(data=points, only=only, seed=seed, progress=progress)
     if points is not None:
-        report = dataclasses.replace(report, data=f"{data} ({len(points)} x {points.shape[1]})")
+        found = dataclasses.replace(found, data=f"{data} ({len(points)} x {points.shape[1]})")
     try:
         if json is not None:
-            storage.write_text(json, json_report.dumps(report), "--json")
+            storage.write_text(json, json_report.dumps(found), "--json")
     finally:  # a disk that is full must not cost the table
-        show(text.verdict_table(report, on), on)
-    return 0 if report.ok else 1
+        show(text.verdict_table(found, on), on)
+    if report_file is not None:
+        points = inputs.load("digits", None) if points is None else points
+        with progress_bar() as progress:
+            report.write(report_file, lambda command: pages.validate_page(found, points, command, progress))
+    return 0 if found.ok else 1
