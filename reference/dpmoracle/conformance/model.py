@@ -67,14 +67,27 @@ class OracleModel:
                     "none. Pass time=, or feed by (a, sigma)"
                 )
             level = self.time_level(float(time))
+        if not (0.0 <= level[0] < np.inf and 0.0 < level[1] < np.inf):
+            raise InvalidParameterError(
+                f"OracleModel: must be asked at a level with a >= 0 and sigma > 0, where a network is trained; it was "
+                f"asked at (a, sigma) = ({level[0]:.6g}, {level[1]:.6g})"
+                + ("" if time is None else f", time value {float(time):g}")
+            )
         rows = np.array(x, dtype=np.float64).reshape(-1, self.q0.d)
-        if self.endpoint:
-            x0 = flow_levels(self.q0, rows, np.array(level), np.array([1.0, 0.0]))
-        else:
-            x0 = self.q0.posterior(rows, np.full(len(rows), level[0]), np.full(len(rows), level[1])).mean
+        x0 = self._clean(rows, level)
         self.calls.append(Call(asked, None if time is None else float(time), rows, x0))
         out = as_output(self.output_type, rows, x0, *level, self.sigma_data)
         return out.reshape(x.shape).astype(x.dtype)
+
+    def _clean(self, rows: NDArray[np.float64], level: Level) -> NDArray[np.float64]:
+        """(M, d) the truth about x_0; nan where x is not finite, so that a subject that fell stays down."""
+        x0, sound = np.full(rows.shape, np.nan), np.isfinite(rows).all(1)
+        asked = rows[sound]
+        if self.endpoint:
+            x0[sound] = flow_levels(self.q0, asked, np.array(level), np.array([1.0, 0.0]))
+        else:
+            x0[sound] = self.q0.posterior(asked, *(np.full(len(asked), part) for part in level)).mean
+        return x0
 
 
 def as_output(

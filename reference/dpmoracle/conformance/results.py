@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, get_args
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple, get_args
 
-__all__ = ["STATUSES", "Result", "Status"]
+__all__ = ["STATUSES", "Result", "Seen", "Status", "judged", "noted", "skipped", "worst"]
 
 Status = Literal["passed", "failed", "skipped", "xfailed", "xpassed", "note"]
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -28,3 +30,40 @@ class Result:
     measured: float | None
     bound: float | None
     detail: str
+
+
+def judged(check: str, measured: float, bound: float, detail: str) -> Result:
+    """Passed if the figure is within its bound; nan is not."""
+    return Result(check, "passed" if measured <= bound else "failed", float(measured), float(bound), detail)
+
+
+def noted(check: str, measured: float | None, detail: str) -> Result:
+    """A figure without a verdict."""
+    return Result(check, "note", None if measured is None else float(measured), None, detail)
+
+
+def skipped(check: str, reason: str) -> Result:
+    """What the subject lacks for it."""
+    return Result(check, "skipped", None, None, reason)
+
+
+class Seen(NamedTuple):
+    """One figure among many of a check, and what to say if it is the worst."""
+
+    measured: float
+    bound: float
+    tell: Callable[[], str]
+
+    @property
+    def share(self) -> float:
+        """Of the bound, inf for what is not finite."""
+        return self.measured / self.bound if math.isfinite(self.measured) else math.inf
+
+
+def worst(check: str, seen: Iterable[Seen], fine: str) -> Result:
+    """The verdict of the figure that comes nearest to its bound, or exceeds it most."""
+    top = max(seen, key=lambda one: one.share, default=None)
+    if top is None:
+        return skipped(check, "the subject admits none of the numbers of steps that are tried")
+    verdict = judged(check, top.measured, top.bound, fine)
+    return verdict if verdict.status == "passed" else replace(verdict, detail=top.tell())

@@ -108,7 +108,7 @@ class _Loop:
             self.prepare(K)
         times = self._times(K)
         draw = np.random.default_rng().standard_normal if noise is None else noise
-        x = states[0]
+        x: Array = states[0].astype(self.dtype)
         for i, (a, sigma) in enumerate(nodes[:-1]):
             if i < len(states):
                 x = states[i].astype(self.dtype)
@@ -136,4 +136,5 @@ class _Loop:
                 f"{self.who}: step must return x at node {i + 1}, an array {wanted}; with K = {K}, i = {i} it "
                 f"returned {came}"
             )
-        return np.asarray(landed, dtype=self.dtype)
+        x: Array = np.asarray(landed, dtype=self.dtype)
+        return x

@@ -1,0 +1,54 @@
+"""Deterministic samplers on their own grid: they converge, and what their last step costs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...flow import flow_levels
+from ..results import Result, judged, noted, skipped
+from ..runs import Array, Run, median_distance, play, sharp, steps_within
+from ..subject import Subject
+from ..worlds import particles, smooth, spread
+
+__all__ = ["check_converges", "check_last_step"]
+
+_COUNT = 48
+#: of the spread of the data: what a last step to σ = 0 by x̂_0 alone may leave
+_PLATEAU = 0.01
+
+
+def check_converges(subject: Subject, quick: bool = False) -> Result:
+    """More steps on the subject's own grid come nearer to the exact flow, or stay as near as its last step allows.
+
+    The error (median over particles, in standard deviations of the data) must fall by a third from the fewest to
+    the most steps, or be below 0.01 there.
+    """
+    exact = sharp(subject)
+    steps = steps_within(exact, (10, 80) if quick else (10, 40, 160))
+    if len(steps) < 2:
+        return skipped("converges", f"max_steps is {subject.max_steps}: too few to compare")
+    errors = [_error(exact, K)[0] for K in steps]
+    detail = "errors " + ", ".join(f"{error:.2e} (K = {K})" for K, error in zip(steps, errors))
+    return judged("converges", errors[-1], max(_PLATEAU, errors[0] * 2 / 3), detail)
+
+
+def check_last_step(subject: Subject, quick: bool = False) -> Result:
+    """A note: whether the last step, to σ = 0, returns x̂_0, which is of first order whatever came before."""
+    exact = sharp(subject)
+    K = steps_within(exact, (5, 20))[-1]
+    error, run = _error(exact, K)
+    last, end = run.calls[-1], exact.ends(K)[1]
+    if end[1] > 0.0 or np.abs(run.end - end[0] * last.x0).max() > 1e-5:
+        return judged("last_step", 0.0, 0.0, f"ends at sigma = {end[1]:g} by a step of its own order")
+    detail = (
+        f"the step from sigma = {last.level[1]:.4g} to 0 returns x0, of order 1; error {error:.2e} at K = {K}"
+    )
+    return noted("last_step", error, detail)
+
+
+def _error(subject: Subject, K: int) -> tuple[float, Run]:
+    q0, (start, end) = smooth(), subject.ends(K)
+    x = particles(q0, start, _COUNT)
+    run = play(subject, q0, x, K)
+    truth: Array = flow_levels(q0, x, np.array(start), np.array(end), 1e-8)
+    return median_distance(run.end, truth) / spread(q0), run

@@ -1,0 +1,139 @@
+"""Structure, for many numbers of steps and in every precision: finite, falling in noise, no step of zero length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..model import Call
+from ..results import Result, judged, skipped
+from ..runs import Run, SubjectError, draws, name_call, noise_ratio, play, precisions, sharp, steps_within
+from ..subject import Subject
+from ..worlds import particles, point, smooth
+
+__all__ = ["check_every_step", "check_finite", "check_grid"]
+
+#: every residue modulo 2 and 3, and larger numbers that divide 1000 and that do not
+FEW = tuple(range(5, 21))
+MANY = (25, 50, 99, 100, 101, 200, 333, 500)
+_QUICK = (50, 99)
+
+
+def check_finite(subject: Subject, quick: bool = False) -> Result:
+    """For every number of steps, in shipped precision and in float64, the subject runs and the sample is finite."""
+    return _finite("finite", subject, steps_within(subject, FEW + (_QUICK if quick else MANY)))
+
+
+def check_every_step(subject: Subject, quick: bool = False) -> Result:
+    """As many steps as there are timesteps of training, K = N: finite, and every step goes somewhere."""
+    N = subject.max_steps or 0
+    finite = _finite("every_step", subject, [N])
+    if finite.status == "failed":
+        return finite
+    exact = sharp(subject)
+    faults = list(_grid_faults(exact, _few_particles(exact, N), N))
+    return judged("every_step", len(faults), 0, _tell(faults, f"K = N = {N} is sound"))
+
+
+def check_grid(subject: Subject, quick: bool = False) -> Result:
+    """Levels and time values fall strictly from node to node, time values are in range, no step has zero length.
+
+    Nodes are judged where the subject tells them; else the levels at which the model was asked, which must not rise.
+    The model must never be asked twice in a row about the same state: that step went nowhere.
+    """
+    exact, faults = sharp(subject), []
+    steps = steps_within(subject, (5, 7, 10, 20, 50, 99) + (() if quick else (101, 200, 333, 500)))
+    for K in steps:
+        faults += [f"K = {K}: {fault}" for fault in _grid_faults(exact, _few_particles(exact, K), K)]
+    return judged("grid", len(faults), 0, _tell(faults, f"falls strictly for K in {_list(steps)}"))
+
+
+def _few_particles(subject: Subject, K: int) -> Run:
+    # A consistency model needs one point, where it knows its answer without an integration.
+    q0 = point() if subject.endpoint else smooth()
+    return play(subject, q0, particles(q0, subject.ends(K)[0], 4), K, draws(subject))
+
+
+def _finite(check: str, subject: Subject, steps: list[int]) -> Result:
+    if not steps:
+        return skipped(
+            check, f"max_steps is {subject.max_steps}: fewer than any number of steps that is tried"
+        )
+    faults = []
+    for version in precisions(subject):
+        for K in steps:
+            try:
+                run = _few_particles(version, K)
+            except SubjectError as error:
+                faults.append(f"{version.dtype}: {error}")
+                continue
+            if not run.finite:
+                faults.append(f"{version.dtype}, K = {K}: {_first_fall(run)}")
+    return judged(check, len(faults), 0, _tell(faults, f"finite for K in {_list(steps)}"))
+
+
+def _first_fall(run: Run) -> str:
+    for i, call in enumerate(run.calls):
+        if not np.isfinite(call.x).all():
+            return f"nan or inf first at {name_call(run.calls, i)}"
+    return "nan or inf after the last call"
+
+
+def _grid_faults(subject: Subject, run: Run, K: int) -> Iterator[str]:
+    yield from _node_faults(subject, K, run.calls)
+    yield from _time_faults(subject, run.calls)
+    for i in range(1, len(run.calls)):
+        before, after = run.calls[i - 1], run.calls[i]
+        if before.level == after.level and np.array_equal(before.x, after.x):
+            yield f"a step of zero length: the same state and level again at {name_call(run.calls, i)}"
+
+
+def _node_faults(subject: Subject, K: int, calls: list[Call]) -> Iterator[str]:
+    if subject.levels is not None:
+        nodes = [(float(a), float(sigma)) for a, sigma in subject.levels(K)]
+        ratios = [noise_ratio(node) for node in nodes]
+        for i in np.flatnonzero(~(np.diff(ratios) < 0.0)):
+            yield (
+                f"node {i + 1} has sigma/a = {ratios[i + 1]:.6g}, node {i} before it {ratios[i]:.6g}: the noise must "
+                "fall"
+            )
+        for end, node, which in zip(subject.ends(K), (nodes[0], nodes[-1]), ("start", "end")):
+            if not np.allclose(end, node, rtol=1e-6):
+                yield f"the {which} is at (a, sigma) = {end}, the {which} of the nodes at {node}"
+        return
+    ratios = [noise_ratio(call.level) for call in calls]
+    if not subject.stochastic:  # adding noise to go back up is a way to draw
+        for i in np.flatnonzero(np.diff(ratios) > 1e-6 * np.array(ratios[:-1])):
+            yield f"the noise rises from {ratios[i]:.6g} to that of {name_call(calls, int(i) + 1)}"
+
+
+def _time_faults(subject: Subject, calls: list[Call]) -> Iterator[str]:
+    times = [call.time for call in calls if call.time is not None]
+    if len(times) < len(calls):
+        return
+    if subject.time_range is not None:
+        low, high = subject.time_range
+        for i, time in enumerate(times):
+            if not low <= time <= high:
+                yield f"the time value is outside [{low:g}, {high:g}] at {name_call(calls, i)}"
+    rises = times[-1] > times[0]
+    for i in range(1, len(calls)):
+        before, after = (noise_ratio(call.level) for call in calls[i - 1 : i + 1])
+        step = times[i] - times[i - 1]
+        if after < before * (1.0 - 1e-6) and not (step > 0.0 if rises else step < 0.0):
+            yield (
+                f"the time value goes from {times[i - 1]:g} to {times[i]:g} where sigma/a falls from {before:.6g} to "
+                f"{after:.6g}, at {name_call(calls, i)}"
+            )
+
+
+def _tell(faults: list[str], fine: str) -> str:
+    if not faults:
+        return fine
+    more = f" (and {len(faults) - 2} more)" if len(faults) > 2 else ""
+    return "; ".join(faults[:2]) + more
+
+
+def _list(steps: list[int]) -> str:
+    return ", ".join(map(str, steps)).replace(", ".join(map(str, FEW)), "5..20")

@@ -1,0 +1,148 @@
+"""Runs of a subject with an exact model, and what the checks read off them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..mixture import GaussianMixture
+from .law import Level
+from .model import Call, OracleModel
+from .subject import Noise, Subject
+
+__all__ = [
+    "Run",
+    "SubjectError",
+    "draws",
+    "last_state",
+    "median_distance",
+    "name_call",
+    "noise_ratio",
+    "play",
+    "precisions",
+    "sharp",
+    "steps_within",
+    "tolerance",
+]
+
+Array = NDArray[np.float64]
+
+
+class SubjectError(Exception):
+    """The subject raised, or returned what no sampler may return."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """end : (M, d) float64, x_end           calls : what the model was asked, in order"""
+
+    end: Array
+    calls: list[Call]
+
+    @property
+    def finite(self) -> bool:
+        return bool(np.isfinite(self.end).all())
+
+
+def play(
+    subject: Subject,
+    q0: GaussianMixture,
+    x: Array,
+    K: int,
+    noise: Noise | None = None,
+    *,
+    by_time: bool = False,
+    exact_start: bool = False,
+    calls: list[Call] | None = None,
+) -> Run:
+    """One run; with exact_start x is (n, M, d), the states at the first n nodes.
+
+    by_time : the model answers for the level that the time value stands for, not for the (a, σ) that is meant
+    calls   : an empty list to fill, for who wants to look while it runs
+    """
+    model = OracleModel(
+        q0,
+        subject.output_type,
+        subject.sigma_data,
+        subject.time_level if by_time else None,
+        # The endpoint of the flow of one point is the point: no need to integrate.
+        subject.endpoint and not q0.is_singular,
+        [] if calls is None else calls,
+    )
+    carry = subject.exact_start if exact_start else subject.run
+    if carry is None:
+        raise SubjectError("it has no exact_start")
+    try:
+        end = carry(model, x.astype(subject.dtype), K, noise)
+    except Exception as error:
+        raise SubjectError(f"with K = {K} it raises {type(error).__name__}: {error}") from error
+    wanted = x.shape[-2:]
+    if np.shape(end) != wanted:
+        raise SubjectError(
+            f"with K = {K} run must return x_end of shape {wanted}; it returned {np.shape(end)}"
+        )
+    if not model.calls:
+        raise SubjectError(f"with K = {K} it never called the model")
+    return Run(np.asarray(end, dtype=np.float64), model.calls)
+
+
+def draws(subject: Subject, seed: int = 0) -> Noise | None:
+    """Seeded standard normal noise for a subject that takes it."""
+    return np.random.default_rng([7, seed]).standard_normal if subject.injects else None
+
+
+def sharp(subject: Subject) -> Subject:
+    """The subject in float64 if it has that, else as it is."""
+    if subject.dtype == "float32" and subject.promoted is not None:
+        return subject.promoted()
+    return subject
+
+
+def precisions(subject: Subject) -> list[Subject]:
+    """As shipped, and promoted to float64: each hides faults that the other shows."""
+    promoted = sharp(subject)
+    return [subject] if promoted is subject else [subject, promoted]
+
+
+def tolerance(subject: Subject, double: float, single: float) -> float:
+    """A bound by the precision of the subject."""
+    return double if subject.dtype == "float64" else single
+
+
+def steps_within(subject: Subject, steps: tuple[int, ...]) -> list[int]:
+    """Those numbers of steps that the subject admits, the largest excepted: see the check every_step."""
+    return [K for K in steps if subject.max_steps is None or subject.max_steps > K]
+
+
+def noise_ratio(level: Level) -> float:
+    """σ/a, inf at a = 0."""
+    return level[1] / level[0] if level[0] > 0.0 else float("inf")
+
+
+def last_state(subject: Subject, run: Run, K: int) -> tuple[Array, Level]:
+    """x and (a, σ) at the last node with σ > 0: the end, or where the model was asked before the step to σ = 0."""
+    end = subject.ends(K)[1]
+    if end[1] > 0.0:
+        return run.end, end
+    node = run.calls[-1].level if subject.levels is None else subject.levels(K)[-2]
+    for call in reversed(run.calls):
+        if np.allclose(call.level, node, rtol=1e-6, atol=0.0):
+            return call.x, call.level
+    raise SubjectError(
+        f"with K = {K} the model was never asked at the last node with sigma > 0, {tuple(node)}"
+    )
+
+
+def median_distance(x: Array, truth: Array) -> float:
+    """Median over the particles of their root mean square distance per dimension; inf where they are not finite."""
+    distance = np.sqrt(np.square(np.where(np.isfinite(x), x, np.inf) - truth).mean(1))
+    return float(np.median(distance))
+
+
+def name_call(calls: list[Call], i: int) -> str:
+    """'call 3 of 20 (sigma/a = 1.25, time 499)'."""
+    call = calls[i]
+    time = "" if call.time is None else f", time {call.time:g}"
+    return f"call {i + 1} of {len(calls)} (sigma/a = {noise_ratio(call.level):.6g}{time})"
