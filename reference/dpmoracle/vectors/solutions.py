@@ -210,8 +210,8 @@ QUANTITIES = (
         "From level to level on a² + σ² = 1, h at first h_init, cut to what is left of λ. Order 2: low = E[f], high = "
         "singlestep_step of order 2, paper, r1 = 1/2. Order 3: low = that with r1 = 1/3, high = singlestep_step of "
         "order 3, paper, r1 = 1/3, r2 = 2/3. E = rms of (low - high)/max(atol, rtol max(|low|, |previous low|)), where "
-        "the previous low is that of the last step taken, at first x. E <= 1: take it, x = high; else try again. In any "
-        "case h <- 0.9 h E^(-1/order).",
+        "the previous low is that of the last step taken, at first x. E <= 1: x = high, else try again; in any case "
+        "h <- 0.9 h E^(-1/order).",
         dpm_adaptive,
         _SAYS | {"order": "2 or 3", "atol": "atol", "rtol": "rtol", "h_init": "first h"},
         _adaptive_runs,
