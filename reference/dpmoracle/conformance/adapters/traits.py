@@ -1,0 +1,138 @@
+"""What a diffusers scheduler claims in a configuration: its order, its noise, its law, what its network must be."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..law import StepLaw
+
+__all__ = ["Traits", "settings", "traits_of"]
+
+_ENDPOINT = "CMStochasticIterativeScheduler", "FlowMatchLCMScheduler", "LCMScheduler", "SCMScheduler"
+_NOISY = (
+    "CogVideoXDPMScheduler", "CosineDPMSolverMultistepScheduler", "DPMSolverSDEScheduler",
+    "EulerAncestralDiscreteScheduler", "KDPM2AncestralDiscreteScheduler", "SASolverScheduler",
+)  # fmt: skip
+_DDPM = "DDPMScheduler", "DDPMParallelScheduler", "UnCLIPScheduler", "DDPMWuerstchenScheduler"
+
+
+@dataclass(frozen=True)
+class Traits:
+    """order      : claimed by its documentation, None for a sampler that draws noise
+    stochastic, law, endpoint, clips, max_steps : as in Subject
+    one_call   : one evaluation for each step, so that the state at a node can be replaced
+    predictions: prediction types that its signature admits
+    """
+
+    order: int | None
+    stochastic: bool
+    law: StepLaw | None
+    endpoint: bool
+    clips: float | None
+    max_steps: int | None
+    one_call: bool
+    predictions: tuple[str, ...]
+
+    def time_range(self, scheduler: Any) -> tuple[float, float] | None:
+        """The time values that a network trained with it knows."""
+        if hasattr(scheduler, "alphas_cumprod"):
+            return 0.0, float(len(scheduler.alphas_cumprod) - 1)
+        return None
+
+
+def settings(cls: Any, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration with the defaults of __init__ filled in."""
+    known = inspect.signature(cls.__init__).parameters.values()
+    return {**{p.name: p.default for p in known if p.default is not p.empty}, **config}
+
+
+def traits_of(cls: Any, config: Mapping[str, Any], step: Mapping[str, Any]) -> Traits:
+    """What the scheduler claims, from its configuration, the arguments of its step, and its documentation."""
+    name, full = cls.__name__, settings(cls, config)
+    eta = float(step.get("eta", 0.0))
+    law = _law(name, full, eta, step)
+    endpoint = (
+        name in _ENDPOINT or (name == "TCDScheduler" and eta > 0) or bool(full.get("stochastic_sampling"))
+    )
+    noisy = (
+        endpoint
+        or name in _NOISY
+        or name in _DDPM
+        or eta > 0
+        or str(full.get("algorithm_type", "")).startswith("sde-")
+        or (name == "LTXEulerAncestralRFScheduler" and full["eta"] > 0)
+    )
+    clips = None
+    if full.get("clip_sample") or full.get("clip_denoised"):
+        clips = float(full.get("clip_sample_range", 1.0))
+    return Traits(
+        order=None if noisy else _order(cls, full),
+        stochastic=noisy,
+        law=law,
+        endpoint=endpoint,
+        clips=clips,
+        max_steps=_max_steps(name, full),
+        one_call=getattr(cls, "order", 1) == 1
+        and not name.startswith("DPMSolverSinglestep")
+        and name != "PNDMScheduler",
+        predictions=_predictions(cls),
+    )
+
+
+def _law(name: str, full: Mapping[str, Any], eta: float, step: Mapping[str, Any]) -> StepLaw | None:
+    if name in _ENDPOINT or full.get("stochastic_sampling") or (name == "TCDScheduler" and eta == 1.0):
+        return StepLaw(math.inf)
+    if name in _DDPM:
+        kind = str(full.get("variance_type", "fixed_small"))
+        if kind == "fixed_large":
+            return StepLaw(1.0, "beta")
+        return StepLaw(1.0) if kind.startswith("fixed_small") else None
+    if name == "EulerAncestralDiscreteScheduler":
+        return StepLaw(1.0)
+    if eta > 0 and "DDIM" in name:
+        return StepLaw(eta)
+    if full.get("algorithm_type") == "sde-dpmsolver++" and full.get("solver_order") == 1:
+        return StepLaw(1.0)
+    return None
+
+
+def _order(cls: Any, full: Mapping[str, Any]) -> int:
+    """The order that its documentation claims.
+
+    UniPC's claims solver_order + 1, by its corrector, for the orders that it does not lower on its own; the smaller
+    is asked for here. PNDM's paper proves second order, whatever the Runge-Kutta and multistep rules inside; IPNDM's
+    documentation says fourth.
+    """
+    name = cls.__name__
+    if name == "PNDMScheduler":
+        return 2
+    if name == "IPNDMScheduler":
+        return 4
+    if name == "LMSDiscreteScheduler":
+        return int(inspect.signature(cls.step).parameters["order"].default)
+    return int(full.get("solver_order", full.get("predictor_order", getattr(cls, "order", 1))))
+
+
+def _max_steps(name: str, full: Mapping[str, Any]) -> int | None:
+    if name == "FlowMatchLCMScheduler" or "num_train_timesteps" not in full:
+        return None
+    if full.get("original_inference_steps"):
+        return int(full["original_inference_steps"])
+    return int(full["num_train_timesteps"])
+
+
+def _predictions(cls: Any) -> tuple[str, ...]:
+    """The prediction types that the signature of __init__ names; without a Literal there, the usual three."""
+    parameter = inspect.signature(cls.__init__).parameters.get("prediction_type")
+    if parameter is None:
+        return ()
+    try:
+        named = typing.get_args(typing.get_type_hints(cls.__init__)["prediction_type"])
+    except (NameError, KeyError, TypeError):
+        named = ()
+    return tuple(n for n in named if n != "flow_prediction") or ("epsilon", "sample", "v_prediction")
