@@ -13,8 +13,10 @@ from dpmoracle import InvalidParameterError, MissingExtraError
 from dpmoracle.backends import WORTH_COMPILING, pick
 from dpmoracle.trajectory import optimal_trajectories, optimal_trajectory, shortest_paths
 from dpmoracle.trajectory.dense import dense_layers
-from dpmoracle.trajectory.hull import hull_layers, lagrange_pass
+from dpmoracle.trajectory.hull import hull_layers
 from dpmoracle.trajectory.li_chao import li_chao_layers
+from dpmoracle.trajectory.monge import certify
+from dpmoracle.trajectory.multiplier import multiplier_path
 from trajectory_cases import linear_snr, product_mmse
 
 
@@ -109,8 +111,9 @@ def test_unknown_backend(backend):
     [
         (hull_layers, "hull", optimal_trajectory),
         (li_chao_layers, "li_chao", optimal_trajectory),
-        (lagrange_pass, "multiplier", optimal_trajectory),
+        (multiplier_path, "multiplier", optimal_trajectory),
         (dense_layers, "dense", optimal_trajectory),
+        (certify, "auto", optimal_trajectory),
         (hull_layers, "auto", optimal_trajectories),
     ],
 )
@@ -118,6 +121,8 @@ def test_programs_look_for_their_kernel(kernels, function, method, call):
     """A kernel dropped into dpmoracle_kernels.cpu is picked up, with the arguments of its plain function."""
     called = []
     name = function.__name__
+    for other in (certify, dense_layers, hull_layers, li_chao_layers, multiplier_path):
+        setattr(kernels["cpu"], other.__name__, other)
     setattr(kernels["cpu"], name, lambda *args: called.append(name) or function(*args))
     u = linear_snr(30)
     v = product_mmse(u, [1.0, 30.0])

@@ -8,9 +8,12 @@ from typing import Any, Literal
 
 from .backends import pick
 from .errors import InvalidParameterError
+from .shared import shared_samples
 from .trajectory.dense import dense_layers
 from .trajectory.hull import hull_layers, lagrange_pass
 from .trajectory.li_chao import li_chao_layers
+from .trajectory.monge import certify
+from .trajectory.multiplier import multiplier_path
 
 __all__ = ["PAIRS", "Pair", "find"]
 
@@ -36,10 +39,13 @@ class Pair:
 
 
 PAIRS: tuple[Pair, ...] = (
+    Pair("certify", certify, 0.0, "exact"),
+    Pair("multiplier_path", multiplier_path, 1e-12, "exact"),  # of the cost: equally good paths may differ
     Pair("hull_layers", hull_layers, 0.0, "exact"),
     Pair("lagrange_pass", lagrange_pass, 0.0, "exact"),
     Pair("li_chao_layers", li_chao_layers, 0.0, "exact"),
     Pair("dense_layers", dense_layers, 0.0, "exact"),
+    Pair("shared_samples", shared_samples, 1e-9, "exact"),
 )
 
 

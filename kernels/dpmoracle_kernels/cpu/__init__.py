@@ -10,10 +10,14 @@ from typing import Any
 
 import numba  # noqa: F401  what is missing for one kernel is missing here
 
+#: module -> its kernels; a module that is named as a kernel would hide it
 _MODULES = {
     "dense": ["dense_layers"],
     "hull": ["hull_layers", "lagrange_pass"],
     "li_chao": ["li_chao_layers"],
+    "monge": ["certify"],
+    "multiplier": ["multiplier_path"],
+    "moments": ["shared_samples"],
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

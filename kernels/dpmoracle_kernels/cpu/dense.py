@@ -41,20 +41,50 @@ def _tiles(cost, reached, predecessors):
     for left in range(0, n, _COLUMNS):
         right = min(left + _COLUMNS, n)
         for top in range(0, left, _ROWS):
-            for k in range(1, layers):
-                for s in range(max(top, k - 1), min(top + _ROWS, left)):
-                    _relax(cost, reached, predecessors, k, s, left, right)
-        for k in range(1, layers):
-            for s in range(max(left, k - 1), right):
-                _relax(cost, reached, predecessors, k, s, s + 1, right)
+            bottom = min(top + _ROWS, left)
+            for k in range(1, min(layers, bottom + 1)):  # s is reached by s edges at most
+                before, after, best = reached[k - 1], reached[k], predecessors[k]
+                for s in range(top, bottom, 4):  # both sizes of a tile are multiples of 4
+                    _relax_four(cost, s, before, left, right, after, best)
+        for k in range(1, min(layers, right)):
+            before, after, best = reached[k - 1], reached[k], predecessors[k]
+            for s in range(left, right, 4):
+                within = min(s + 4, right)
+                for i in range(s, within):
+                    _relax(cost, i, before, i + 1, within, after, best)
+                if within < right:
+                    _relax_four(cost, s, before, within, right, after, best)
 
 
 @compiled
-def _relax(cost, reached, predecessors, k, s, left, right):
-    """Go from s, reached in k-1 edges, to left..right-1; s rises from call to call, so the smallest wins a tie."""
-    before = reached[k - 1, s]
+def _relax(cost, s, before, left, right, reached, best):
+    """reached[t] = before[s] + cost[s, t] where that is less, and best[t] = s, for t in left..right-1."""
     for t in range(left, right):
-        sum_ = before + cost[s, t]
-        if sum_ < reached[k, t]:
-            reached[k, t] = sum_
-            predecessors[k, t] = s
+        total = before[s] + cost[s, t]
+        if total < reached[t]:
+            reached[t], best[t] = total, s
+
+
+@compiled
+def _relax_four(cost, s, before, left, right, reached, best):
+    """The same from s, s+1, s+2 and s+3, in this order: the smallest wins a tie.
+
+    Slices, because a row of known stride becomes vector instructions, and selections for the same reason.
+    """
+    row_0, row_1 = cost[s, left:right], cost[s + 1, left:right]
+    row_2, row_3 = cost[s + 2, left:right], cost[s + 3, left:right]
+    before_0, before_1, before_2, before_3 = before[s], before[s + 1], before[s + 2], before[s + 3]
+    step = best.dtype.type
+    s_0, s_1, s_2, s_3 = step(s), step(s + 1), step(s + 2), step(s + 3)
+    reached, best = reached[left:right], best[left:right]
+    for t in range(reached.size):
+        least, at = reached[t], best[t]
+        total = before_0 + row_0[t]
+        least, at = (total, s_0) if total < least else (least, at)
+        total = before_1 + row_1[t]
+        least, at = (total, s_1) if total < least else (least, at)
+        total = before_2 + row_2[t]
+        least, at = (total, s_2) if total < least else (least, at)
+        total = before_3 + row_3[t]
+        least, at = (total, s_3) if total < least else (least, at)
+        reached[t], best[t] = least, at

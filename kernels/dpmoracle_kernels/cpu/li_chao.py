@@ -35,68 +35,63 @@ def _layers(u, v, order, totals, predecessors):
     position = np.zeros(last + 1, np.int64)
     for p in range(order.size):
         position[order[p]] = p
+    u_at, v_at = u[order], v[order]
     reached, following = np.full(last + 1, np.inf), np.full(last + 1, np.inf)
     reached[1] = 1.0
-    tree = np.empty(order.size, np.int64)
+    tree = (np.empty(order.size, np.int64), np.empty(order.size), np.empty(order.size))
     for k in range(1, min(totals.size, last)):
-        tree[:] = 0
+        tree[0][:] = 0
         following[k] = np.inf
-        for t in range(k + 1, last + 1):
-            if reached[t - 1] < np.inf:
-                _insert(tree, order, t - 1, reached, u, v)
-            s = _lowest(tree, order, position[t], reached, u, v)
-            following[t] = _value(s, t, reached, u, v)
-            predecessors[k, t] = s
+        _layer(u, u_at, v_at, position, reached, following, k, tree, predecessors[k])
         reached, following = following, reached
         totals[k] = reached[last]
 
 
 @compiled
-def _insert(tree, order, s, slopes, u, v):
-    """Keep at each node the line that is lowest in the middle; the other goes on to where it may be."""
-    low, high = 0, order.size - 1
-    while True:
-        middle = (low + high) // 2
-        held = tree[middle]
-        if held == 0:
-            tree[middle] = s
-            return
-        t = order[middle]
-        ours, theirs = _value(s, t, slopes, u, v), _value(held, t, slopes, u, v)
-        # of lines with one slope the later is the lower, even where their values round to a tie
-        if ours < theirs or (ours == theirs and s > held):
-            tree[middle], s, held = s, held, s
-        if slopes[s] < slopes[tree[middle]] and middle < high:
-            low = middle + 1
-        elif slopes[s] > slopes[tree[middle]] and low < middle:
-            high = middle - 1
-        else:
-            return
+def _layer(u, u_at, v_at, position, slopes, out, first, tree, best):
+    """out[t] = min_{s<t} slopes[s] (1 + V_t (u_s - u_t)) for t > first, best[t] the s.
 
-
-@compiled
-def _lowest(tree, order, position, slopes, u, v):
-    """The line that is lowest at a position, among those held on the way down to it."""
-    low, high = 0, order.size - 1
-    t = order[position]
-    best, value = 0, np.inf
-    while low <= high:
-        middle = (low + high) // 2
-        held = tree[middle]
-        if held != 0:
-            candidate = _value(held, t, slopes, u, v)
-            if candidate < value:
-                best, value = held, candidate
-        if position == middle:
-            break
-        if position < middle:
-            high = middle - 1
-        else:
-            low = middle + 1
-    return best
-
-
-@compiled
-def _value(s, t, slopes, u, v):
-    """Height of line s at t."""
-    return slopes[s] * (1.0 + v[t] * (u[s] - u[t]))
+    tree : of the node whose interval has this middle, the timestep (0 for none), slope and u of the line it holds
+    """
+    line_s, line_e, line_u = tree
+    for t in range(first + 1, u.size):
+        if slopes[t - 1] < np.inf:
+            # each node keeps the line that is lowest in the middle; the other goes on to where it may be
+            s, e, u_s = t - 1, slopes[t - 1], u[t - 1]
+            low, high = 0, u_at.size - 1
+            while True:
+                middle = (low + high) // 2
+                held, e_held, u_held = line_s[middle], line_e[middle], line_u[middle]
+                if held == 0:
+                    line_s[middle], line_e[middle], line_u[middle] = s, e, u_s
+                    break
+                ours = e * (1.0 + v_at[middle] * (u_s - u_at[middle]))
+                theirs = e_held * (1.0 + v_at[middle] * (u_held - u_at[middle]))
+                # of lines with one slope the later is the lower, even where their values round to a tie
+                if ours < theirs or (ours == theirs and s > held):
+                    line_s[middle], line_e[middle], line_u[middle] = s, e, u_s
+                    s, e, u_s, e_held = held, e_held, u_held, e
+                if e < e_held and middle < high:
+                    low = middle + 1
+                elif e > e_held and low < middle:
+                    high = middle - 1
+                else:
+                    break
+        # the lowest at t among the lines held on the way down to it
+        low, high = 0, u_at.size - 1
+        goal, at, value = position[t], 0, np.inf
+        u_t, v_t = u_at[goal], v_at[goal]
+        while low <= high:
+            middle = (low + high) // 2
+            if line_s[middle] != 0:
+                candidate = line_e[middle] * (1.0 + v_t * (line_u[middle] - u_t))
+                if candidate < value:
+                    at, value = line_s[middle], candidate
+            if goal == middle:
+                break
+            if goal < middle:
+                high = middle - 1
+            else:
+                low = middle + 1
+        out[t] = value
+        best[t] = at

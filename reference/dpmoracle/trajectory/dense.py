@@ -13,12 +13,26 @@ from ..checking import check_count
 from ..errors import InvalidParameterError
 from .monge import as_cost
 
-__all__ = ["ShortestPaths", "backtrack", "brute_force_path", "dense_layers", "no_steps", "shortest_paths"]
+__all__ = [
+    "MAX_BYTES",
+    "ShortestPaths",
+    "Table",
+    "backtrack",
+    "brute_force_path",
+    "check_memory",
+    "dense_layers",
+    "no_steps",
+    "run_dense",
+    "shortest_paths",
+    "table_bytes",
+]
 
 Array = NDArray[np.float64]
 Steps = NDArray[np.int64]
 Table = NDArray[np.signedinteger]
 
+#: what the programs may allocate, unless the caller says more
+MAX_BYTES = 2**32
 #: 2^10 paths
 MAX_BRUTE_FORCE_NODES = 12
 
@@ -47,7 +61,7 @@ class ShortestPaths:
         return backtrack(self.predecessors, edges, self.predecessors.shape[1] - 1)
 
 
-def shortest_paths(F: ArrayLike, K: int, backend: str = "auto") -> ShortestPaths:
+def shortest_paths(F: ArrayLike, K: int, backend: str = "auto", max_bytes: int = MAX_BYTES) -> ShortestPaths:
     """Cheapest path from node 0 to node n-1 by number of edges, 0..K, for any cost.
 
     F : (n, n) F[i, j] used for i < j only; +inf forbids a step, negative costs are allowed, nan and -inf are
@@ -59,8 +73,29 @@ def shortest_paths(F: ArrayLike, K: int, backend: str = "auto") -> ShortestPaths
     """
     cost = as_cost("shortest_paths", F)
     edges = check_count("shortest_paths", "K", K)
-    layers = pick("dense_layers", backend, dense_layers, cost)
-    return ShortestPaths(*layers(cost, edges))
+    return ShortestPaths(*run_dense("shortest_paths", cost, edges, backend, max_bytes))
+
+
+def run_dense(who: str, cost: Array, num_edges: int, backend: str, max_bytes: int) -> tuple[Array, Table]:
+    """`dense_layers` or its kernel, where the memory allows it."""
+    n = len(cost)
+    check_memory(who, table_bytes(num_edges, n) + 8 * n * (n + num_edges + 1), max_bytes)
+    seconds = 3e-9 * num_edges * n**2
+    return pick("dense_layers", backend, dense_layers, cost, seconds=seconds)(cost, num_edges)
+
+
+def table_bytes(num_edges: int, size: int) -> int:
+    """Of the predecessors that `no_steps` makes."""
+    return (num_edges + 1) * size * _step_type(size).itemsize
+
+
+def check_memory(who: str, needed: int, max_bytes: int) -> None:
+    """Refuse what needs more than max_bytes."""
+    if needed > max_bytes:
+        raise InvalidParameterError(
+            f"{who}: the tables need {needed:,} bytes, more than max_bytes = {max_bytes:,}. Ask for fewer nodes, "
+            "thin the timesteps, or raise max_bytes"
+        )
 
 
 def dense_layers(F: Array, num_edges: int) -> tuple[Array, Table]:
@@ -88,8 +123,11 @@ def dense_layers(F: Array, num_edges: int) -> tuple[Array, Table]:
 
 def no_steps(num_edges: int, size: int) -> Table:
     """A table of predecessors of `size` nodes, (num_edges+1, size), all -1, in int16 where that holds them."""
-    dtype = np.promote_types(np.min_scalar_type(-size), np.int16)
-    return np.full((num_edges + 1, size), -1, dtype=dtype)
+    return np.full((num_edges + 1, size), -1, dtype=_step_type(size))
+
+
+def _step_type(size: int) -> np.dtype[np.signedinteger]:
+    return np.promote_types(np.min_scalar_type(-size), np.int16)
 
 
 def backtrack(predecessors: Table, num_edges: int, last: int) -> Steps:

@@ -7,13 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..backends import pick
 from ..checking import as_float, offenders
 from ..errors import InvalidParameterError
 from .step_cost import as_curve
 
-__all__ = ["MongeCertificate", "as_cost", "certify", "monge_certificate", "monge_defect"]
+__all__ = ["MongeCertificate", "as_cost", "certify", "is_monge", "monge_certificate", "monge_defect"]
 
 Array = NDArray[np.float64]
+
+#: a hundred times the rounding of an exact V
+RTOL = 1e-10
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +37,7 @@ class MongeCertificate:
         return self.holds
 
 
-def monge_certificate(snr: ArrayLike, mmse: ArrayLike, rtol: float = 1e-10) -> MongeCertificate:
+def monge_certificate(snr: ArrayLike, mmse: ArrayLike, rtol: float = RTOL) -> MongeCertificate:
     r"""The cost J, with the empty step J(t, t) = 0, is Monge exactly when g(t) = 1/V_t - u_t does not increase.
 
     The range is t = 2..N: no step ends at 1. For the exact V of any distribution it holds, because
@@ -51,6 +55,12 @@ def monge_certificate(snr: ArrayLike, mmse: ArrayLike, rtol: float = 1e-10) -> M
     where = np.flatnonzero(margins < -rtol) + 2
     margin = float(margins.min()) if margins.size else np.inf
     return MongeCertificate(where.size == 0, margin, where)
+
+
+def is_monge(u: Array, v: Array, backend: str = "auto") -> bool:
+    """Whether the certificate holds for a validated pair."""
+    margins = pick("certify", backend, certify, u, v)(u, v)
+    return not margins.size or bool(margins.min() >= -RTOL)
 
 
 def certify(u: Array, v: Array) -> Array:

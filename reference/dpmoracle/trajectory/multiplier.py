@@ -8,6 +8,7 @@ from math import exp
 import numpy as np
 from numpy.typing import NDArray
 
+from .hull import lagrange_pass
 from .step_cost import sum_cost
 
 __all__ = ["multiplier_path", "splice"]
@@ -20,7 +21,7 @@ GAP = 2e-13
 
 
 def multiplier_path(
-    u: Array, v: Array, num_edges: int, sweep: Callable[[Array, Array, float], Steps]
+    u: Array, v: Array, num_edges: int, sweep: Callable[[Array, Array, float], Steps] = lagrange_pass
 ) -> tuple[Steps | None, int]:
     r"""The best trajectory with n = num_edges edges, or None where the gap stays open; the number of sweeps.
 
@@ -33,7 +34,7 @@ def multiplier_path(
     then the two paths are spliced and the result is held against the bound.
 
     u, v  : (N+1,) plain arrays
-    sweep : lagrange_pass or its kernel
+    sweep : finds the best path at a multiplier, of which exp is passed
     """
     last = u.size - 1
     few: Steps = np.array([1, last], dtype=np.int64)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,14 +9,25 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..backends import pick
 from ..errors import InvalidParameterError
-from .dense import ShortestPaths, backtrack, brute_force_path, dense_layers, shortest_paths
+from .dense import (
+    MAX_BYTES,
+    ShortestPaths,
+    Table,
+    backtrack,
+    brute_force_path,
+    check_memory,
+    run_dense,
+    shortest_paths,
+    table_bytes,
+)
 from .density import sqrt_kappa_grid
 from .estimated import clip_mmse, mmse_bounds, published_dp_trajectory
 from .grids import even_grid, power_grid, quadratic_grid
-from .hull import hull_layers, lagrange_pass
+from .hull import hull_layers
 from .li_chao import li_chao_layers
-from .monge import MongeCertificate, monge_certificate, monge_defect
+from .monge import MongeCertificate, is_monge, monge_certificate, monge_defect
 from .multiplier import multiplier_path
+from .result import Trajectories, Trajectory, priced
 from .step_cost import (
     as_curve,
     as_nodes,
@@ -25,7 +35,6 @@ from .step_cost import (
     cost_matrix,
     mmse_integral,
     path_cost,
-    sum_cost,
     trajectory_cost,
 )
 
@@ -33,6 +42,7 @@ __all__ = [
     "METHODS",
     "MongeCertificate",
     "ShortestPaths",
+    "Trajectories",
     "Trajectory",
     "clip_mmse",
     "evaluate_trajectory",
@@ -53,25 +63,8 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
-Steps = NDArray[np.int64]
 
 METHODS = ("auto", "multiplier", "hull", "li_chao", "dense", "brute_force")
-
-
-@dataclass(frozen=True, eq=False)
-class Trajectory:
-    """Timesteps and what they cost.
-
-    timesteps : (K,) int64 increasing, [0] = 1, [-1] = N; K network evaluations, K - 1 edges
-    cost      : sum of J over the edges: nats times 2/d, without the last step 1 -> 0
-    method    : the program that found it: "multiplier" or "hull" where the certificate holds,
-                "hull_search" where it does not, "li_chao", "dense", "brute_force" on request, "given" for a
-                trajectory of the caller's
-    """
-
-    timesteps: Steps
-    cost: float
-    method: str
 
 
 def evaluate_trajectory(
@@ -84,11 +77,16 @@ def evaluate_trajectory(
     Raises InvalidParameterError for nodes that do not run from 1 to N, and V < 0 or nan.
     """
     u, v = as_curve("evaluate_trajectory", snr, mmse)
-    return _trajectory(u, v, as_nodes("evaluate_trajectory", timesteps, u.size - 1), method)
+    return priced(u, v, as_nodes("evaluate_trajectory", timesteps, u.size - 1), method)
 
 
 def optimal_trajectory(
-    snr: ArrayLike, mmse: ArrayLike, K: int, backend: str = "auto", method: str = "auto"
+    snr: ArrayLike,
+    mmse: ArrayLike,
+    K: int,
+    backend: str = "auto",
+    method: str = "auto",
+    max_bytes: int = MAX_BYTES,
 ) -> Trajectory:
     r"""The K timesteps that minimise the sum of J, that is the KL divergence of the whole reverse chain.
 
@@ -101,6 +99,7 @@ def optimal_trajectory(
     backend   : "auto", "numpy", "numba" or "cupy"
     method    : "auto" takes the multiplier where the certificate holds, O(N) per sweep, and layers of lower
                 envelopes with a search where it does not, O(N K log N); a name forces that program
+    max_bytes : a program whose tables would need more is refused, with what it needs
     Among equally good trajectories "dense" and "brute_force" (N <= 12) take the smallest predecessors; the
     others promise the same cost to 1e-12 only. A multiplier whose result its dual bound does not prove falls
     back to "hull". Raises InvalidParameterError for an estimate that no distribution has, naming the
@@ -109,62 +108,71 @@ def optimal_trajectory(
     who = "optimal_trajectory"
     u, v = as_curve(who, snr, mmse, bounded=True)
     edges = check_nodes(who, K, u.size - 1) - 1
-    chosen = _choose(who, u, v, method, "multiplier", METHODS)
+    chosen = _choose(who, u, v, method, "multiplier", METHODS, backend)
     if chosen == "multiplier":
-        sweep = pick("lagrange_pass", backend, lagrange_pass, u, v)
-        found, _ = multiplier_path(u, v, edges, sweep)
+        program = pick("multiplier_path", backend, multiplier_path, u, v, seconds=1e-5 * u.size)
+        found, _ = program(u, v, edges)
         if found is not None:
-            return _trajectory(u, v, found, chosen)
+            return priced(u, v, found, chosen)
         chosen = "hull"
     if chosen == "brute_force":
-        return _trajectory(u, v, brute_force_path(cost_matrix(u, v)[1:, 1:], edges)[1] + 1, chosen)
-    return _trajectory(
-        u, v, backtrack(_predecessors(u, v, edges, chosen, backend), edges, u.size - 1), chosen
-    )
+        return priced(u, v, brute_force_path(cost_matrix(u, v)[1:, 1:], edges)[1] + 1, chosen)
+    table = _predecessors(who, u, v, edges, chosen, backend, max_bytes)
+    return priced(u, v, backtrack(table, edges, u.size - 1), chosen)
 
 
 def optimal_trajectories(
-    snr: ArrayLike, mmse: ArrayLike, K_max: int, backend: str = "auto", method: str = "auto"
-) -> dict[int, Trajectory]:
+    snr: ArrayLike,
+    mmse: ArrayLike,
+    K_max: int,
+    backend: str = "auto",
+    method: str = "auto",
+    max_bytes: int = MAX_BYTES,
+) -> Trajectories:
     """The optimal trajectory of every K from 2 to K_max at once, by K.
 
-    snr, mmse, backend : as of `optimal_trajectory`
+    snr, mmse, backend, max_bytes : as of `optimal_trajectory`
     Raises InvalidParameterError as it does, and for K_max beyond 2..N.
 
-    One program of K_max - 1 layers: O(N K_max) where the certificate holds. method is "auto", "hull",
+    One program of K_max - 1 layers: O(N K_max) where the certificate holds. The result is a mapping that keeps
+    the table of predecessors, 2 bytes an entry up to N = 32767. method is "auto", "hull",
     "li_chao" or "dense".
     """
     who = "optimal_trajectories"
     u, v = as_curve(who, snr, mmse, bounded=True)
     edges = check_nodes(who, K_max, u.size - 1, "K_max") - 1
-    chosen = _choose(who, u, v, method, "hull", ("auto", "hull", "li_chao", "dense"))
-    table = _predecessors(u, v, edges, chosen, backend)
-    return {k + 1: _trajectory(u, v, backtrack(table, k, u.size - 1), chosen) for k in range(1, edges + 1)}
+    chosen = _choose(who, u, v, method, "hull", ("auto", "hull", "li_chao", "dense"), backend)
+    return Trajectories(u, v, _predecessors(who, u, v, edges, chosen, backend, max_bytes), chosen)
 
 
-def _choose(who: str, u: Array, v: Array, method: Any, licensed: str, allowed: tuple[str, ...]) -> str:
+def _choose(
+    who: str, u: Array, v: Array, method: Any, licensed: str, allowed: tuple[str, ...], backend: str
+) -> str:
     if method not in allowed:
         raise InvalidParameterError(f"{who}: method must be one of {', '.join(allowed)}; got {method!r}")
     if method not in ("auto", "hull"):
         return str(method)
-    if not monge_certificate(u, v):
+    if not is_monge(u, v, backend):
         return "hull_search"
     return licensed if method == "auto" else "hull"
 
 
-def _predecessors(u: Array, v: Array, num_edges: int, chosen: str, backend: str) -> Steps:
+#: seconds per node and layer of the plain programs, on the machine of the benchmarks
+_PER_STEP = {"hull": 1.2e-6, "hull_search": 2.5e-6, "li_chao": 1e-5}
+
+
+def _predecessors(
+    who: str, u: Array, v: Array, num_edges: int, chosen: str, backend: str, max_bytes: int
+) -> Table:
     """Best predecessors by edges and node, (num_edges+1, N+1), over the timesteps themselves."""
     if chosen == "dense":
-        dense = pick("dense_layers", backend, dense_layers, u, v)
         # node 0 stands alone: the paths run from 1
-        inner = dense(cost_matrix(u, v)[1:, 1:], num_edges)[1]
-        return np.pad(np.where(inner < 0, -1, inner + 1), ((0, 0), (1, 0)), constant_values=-1)
+        inner = run_dense(who, cost_matrix(u, v)[1:, 1:], num_edges, backend, max_bytes)[1]
+        return np.pad(np.where(inner < 0, inner, inner + 1), ((0, 0), (1, 0)), constant_values=-1)
+    check_memory(who, table_bytes(num_edges, u.size), max_bytes)
+    # a node is reached by as many edges as come before it at most
+    seconds = _PER_STEP[chosen] * num_edges * (u.size - num_edges / 2)
     if chosen == "li_chao":
-        return pick("li_chao_layers", backend, li_chao_layers, u, v)(u, v, num_edges)[1]
-    layers = pick("hull_layers", backend, hull_layers, u, v)
+        return pick("li_chao_layers", backend, li_chao_layers, u, v, seconds=seconds)(u, v, num_edges)[1]
+    layers = pick("hull_layers", backend, hull_layers, u, v, seconds=seconds)
     return layers(u, v, num_edges, chosen != "hull_search")[1]
-
-
-def _trajectory(u: Array, v: Array, nodes: Steps, method: str) -> Trajectory:
-    nodes.setflags(write=False)
-    return Trajectory(nodes, sum_cost(u, v, nodes), method)

@@ -1,0 +1,84 @@
+"""One K by a Lagrange multiplier; what it computes and why stands in dpmoracle.trajectory.multiplier."""
+
+from __future__ import annotations
+
+from math import exp, log
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .arrays import contiguous
+from .compiled import compiled
+from .hull import empty_hull, lagrange_nodes
+
+__all__ = ["multiplier_path"]
+
+_GAP = 2e-13
+
+
+def multiplier_path(u: ArrayLike, v: ArrayLike, num_edges: int) -> tuple[NDArray[np.int64] | None, int]:
+    """The best trajectory with num_edges edges, or None where its bound does not prove it; the number of sweeps."""
+    nodes, sweeps = _search(contiguous(u), contiguous(v), num_edges)
+    return (nodes if nodes.size else None), sweeps
+
+
+@compiled
+def _search(u, v, num_edges):
+    """No nodes stand for None."""
+    last = u.size - 1
+    few, many = np.array([1, last]), np.arange(1, last + 1)
+    if num_edges == 1:
+        return few, 0
+    if num_edges == last - 1:
+        return many, 0
+    room = np.empty(last + 1), np.empty(last + 1, np.int64), empty_hull(last + 1)
+    cost_few, cost_many = _sum_cost(u, v, few), _sum_cost(u, v, many)
+    on_chord = False
+    sweeps = 0
+    while True:
+        k_few, k_many = few.size - 1, many.size - 1
+        slope = max((cost_few - cost_many) / (k_many - k_few), 0.0)
+        # C(k) falls about as 1/k, so its slope at n is about the chord's times k k' / n^2
+        guess = slope if on_chord else slope * (k_few * k_many) / num_edges**2
+        found = lagrange_nodes(u, v, exp(guess), room)
+        sweeps += 1
+        cost, k = _sum_cost(u, v, found), found.size - 1
+        if k == num_edges:
+            return found, sweeps
+        inside = k_few < k < k_many
+        if on_chord:
+            below = cost_few + slope * (k_few - k) - cost
+            if not inside or below <= _GAP * max(1.0, cost):
+                path = _splice(few, many, num_edges)
+                bound = cost + slope * (k - num_edges)
+                gap = _sum_cost(u, v, path) - bound
+                return (path if gap <= _GAP * max(1.0, bound + gap) else path[:0]), sweeps
+        if inside and k < num_edges:
+            few, cost_few = found, cost
+        elif inside:
+            many, cost_many = found, cost
+        # a guess may overshoot; a chord always moves one end
+        on_chord = not on_chord or not inside
+
+
+@compiled
+def _splice(few, many, num_edges):
+    """A path with num_edges edges: `many` up to the first place where the rest of `few` can follow."""
+    shift = num_edges - (few.size - 1)
+    i = 0
+    while few[i + 1] < many[i + 1 + shift]:
+        i += 1
+    return np.concatenate((many[: i + shift + 1], few[i + 1 :]))
+
+
+@compiled
+def _sum_cost(u, v, nodes):
+    """Sum of log(1 + V_t (u_s - u_t)) over the edges, as the logarithm of products: one is ten times as fast."""
+    total, product = 0.0, 1.0
+    for i in range(1, nodes.size):
+        s, t = nodes[i - 1], nodes[i]
+        product *= 1.0 + v[t] * (u[s] - u[t])
+        if product > 1e100:
+            total += log(product)
+            product = 1.0
+    return total + log(product)
