@@ -1,0 +1,145 @@
+"""How many times faster than each peer, and how near to the limit of the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ...errors import InvalidParameterError
+from .. import csv, page
+from .picture import picture
+from .records import read_fields
+from .style import BLUE, GOLD, RED, axes_to_draw_on, ink, short
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["plot_limit_shares", "plot_ratios", "ratio_figure", "share_figure"]
+
+
+@dataclass(frozen=True)
+class _Bar:
+    work: str
+    beside: str
+    value: float
+    aim: float | None
+
+
+def plot_ratios(run: Any, ax: Axes | None = None) -> Axes:
+    """Time of each peer over ours, a bar for each piece of work and peer; a tick where the aim is.
+
+    run : what `dpmoracle bench` returns, a Run, or the mapping that its JSON holds
+    ax  : axes to draw on; None makes a figure of its own
+    """
+    bars = _ratios("plot_ratios", run)
+    ax = _plot("plot_ratios", bars, ax)
+    ax.set(xscale="log", xlabel="times as long as ours takes")
+    ax.axvline(1.0, color=ink(), linewidth=1.0)
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}×")
+    return ax
+
+
+def plot_limit_shares(run: Any, ax: Axes | None = None) -> Axes:
+    """Share of what bounds the speed of each piece of work, as measured in the same run; arguments as `plot_ratios`."""
+    bars = _shares("plot_limit_shares", run)
+    ax = _plot("plot_limit_shares", bars, ax)
+    ax.set(xlim=(0, max(1.0, 1.05 * max(bar.value for bar in bars))), xlabel="share of the limit")
+    ax.axvline(1.0, color=ink(), linewidth=1.0)
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    return ax
+
+
+def ratio_figure(name: str, run: Any) -> page.Figure:
+    """The figure of `plot_ratios`."""
+    bars = _ratios("plot_ratios", run)
+    best, worst = max(bars, key=lambda bar: bar.value), min(bars, key=lambda bar: bar.value)
+    told = f"from {short(worst.value)} times ({_label(worst)}) to {short(best.value)} times ({_label(best)})"
+    return _figure(
+        name,
+        bars,
+        plot_ratios,
+        run,
+        f"How many times as long a peer takes as we do, timed in turns in one run; {told}. Bars left of 1 are peers "
+        "that are faster. Gold ticks are aims; a bar that reaches its aim is blue, one that does not is red.",
+        f"Bars of time ratios, {told}.",
+    )
+
+
+def share_figure(name: str, run: Any) -> page.Figure:
+    """The figure of `plot_limit_shares`."""
+    bars = _shares("plot_limit_shares", run)
+    told = ", ".join(f"{_label(bar)}: {bar.value:.0%}" for bar in bars)
+    return _figure(
+        name,
+        bars,
+        plot_limit_shares,
+        run,
+        "Share of the limit of the machine, as measured in the same run, that each piece of work reaches; at 100% "
+        "nothing is left to gain. Gold ticks are aims; a bar that reaches its aim is blue, one that does not is red.",
+        f"Bars of shares: {told}.",
+    )
+
+
+def _figure(name: str, bars: list[_Bar], plot: Any, run: Any, caption: str, alt: str) -> page.Figure:
+    return picture(
+        name,
+        lambda figure: plot(run, figure.add_subplot()),
+        size=(9.0, 1.0 + 0.3 * len(bars)),
+        caption=caption,
+        alt=alt,
+        csv=csv.dumps(("work", "beside", "value", "aim"), ((b.work, b.beside, b.value, b.aim) for b in bars)),
+    )
+
+
+def _plot(who: str, bars: list[_Bar], ax: Axes | None) -> Axes:
+    ax = axes_to_draw_on(who, ax)
+    for row, bar in enumerate(bars):
+        short_of_it = bar.aim is not None and bar.value < bar.aim
+        ax.barh(row, bar.value, height=0.66, color=RED if short_of_it else BLUE, alpha=0.85)
+        if bar.aim is not None:
+            ax.plot([bar.aim], [row], "|", color=GOLD, markersize=15, markeredgewidth=2.5)
+    ax.set_yticks(range(len(bars)), [_label(bar) for bar in bars])
+    ax.set_ylim(len(bars) - 0.4, -0.6)
+    ax.tick_params(axis="y", length=0)
+    ax.grid(False, axis="y")
+    return ax
+
+
+def _label(bar: _Bar) -> str:
+    return f"{bar.work} | {bar.beside}"
+
+
+def _ratios(who: str, run: Any) -> list[_Bar]:
+    bars = []
+    for result in _results(who, run):
+        work, ratios, target = read_fields(who, result, ("work", "ratios", "target"))
+        for peer, value in (ratios() if callable(ratios) else ratios).items():
+            if value is not None and value > 0:
+                bars.append(_Bar(work, peer, value, target.get(peer)))
+    return _some(who, bars, "a peer that was timed")
+
+
+def _shares(who: str, run: Any) -> list[_Bar]:
+    bars = []
+    for result in _results(who, run):
+        work, limit, target = read_fields(who, result, ("work", "limit", "target"))
+        if limit is not None and limit[1] is not None:
+            bars.append(_Bar(work, limit[0], limit[1], target.get(limit[0])))
+    return _some(who, bars, "a share of a limit")
+
+
+def _results(who: str, run: Any) -> list[Any]:
+    (results,) = read_fields(who, run, ("results",))
+    if not isinstance(results, Mapping):
+        raise InvalidParameterError(
+            f"{who}: run must be a Run of dpmoracle.bench or its JSON, results by benchmark; got "
+            f"{type(results).__name__}"
+        )
+    return [result for found in results.values() for result in found]
+
+
+def _some(who: str, bars: list[_Bar], what: str) -> list[_Bar]:
+    if not bars:
+        raise InvalidParameterError(f"{who}: run must have one result at least with {what}")
+    return bars

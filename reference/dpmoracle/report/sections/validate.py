@@ -1,0 +1,66 @@
+"""Sections of the report of `dpmoracle validate`: what the formulas mean, on the same data and seed as the claims."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ... import gamma_run
+from ...claims.cloud import Cloud
+from ...claims.results import Report
+from ...claims.world import World
+from ...gamma_curve import DataRecord, GammaCurve
+from ...plan import make_plan
+from ..page import Section
+from .estimators import estimator_figure
+from .gamma import variance_of_curve
+from .optimum import optimum_section
+from .samplers import sampler_section
+from .solvers import solver_section
+from .trajectory import path_figures
+
+__all__ = ["validate_sections"]
+
+Array = NDArray[np.float64]
+Progress = Callable[[int, int, str], None]
+
+_SAMPLES = 200
+_COUNTS = (5, 10, 25, 50)
+
+
+def validate_sections(report: Report, points: Array, progress: Progress | None = None) -> tuple[Section, ...]:
+    """Figures and tables on the same data (C, d) and seed as the claims; the verdicts themselves are not in it.
+
+    progress : called with (done, total, what comes next)
+    """
+    world = World(points, report.data, report.seed)
+    cloud = Cloud.of(world, world.rng("report.data"))
+    makers: dict[str, Callable[[], Section]] = {
+        "what the optimum buys": lambda: optimum_section(world, cloud),
+        "variances and trajectories": lambda: _step_section(world, cloud),
+        "orders of the solvers": lambda: solver_section(world),
+        "samplers": lambda: sampler_section(world),
+    }
+    sections = []
+    for done, (what, make) in enumerate(makers.items()):
+        if progress is not None:
+            progress(done, len(makers), what)
+        sections.append(make())
+    return tuple(sections)
+
+
+def _step_section(world: World, cloud: Cloud) -> Section:
+    record = DataRecord.of(cloud.points, cloud.label)
+    job = gamma_run.GammaRun(cloud.points, world.schedule, record, "trace", 50, world.seed)
+    curve: GammaCurve = job.curve(gamma_run.run(job, _SAMPLES))
+    plan = make_plan(curve, _COUNTS, clip=True)
+    return Section(
+        "V, the variances, the trajectories",
+        text=(
+            f"Everything about a chain follows from Vₜ. On {curve.data} it is estimated from {_SAMPLES} samples, the "
+            "same for every timestep; the mixtures have it exactly.",
+        ),
+        figures=(estimator_figure(world), variance_of_curve(curve), *path_figures(plan)),
+    )
