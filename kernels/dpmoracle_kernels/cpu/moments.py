@@ -1,0 +1,276 @@
+r"""Γ_t and V_t of a mixture with one shared isotropic covariance: samples for all levels from one set of products.
+
+The weight of component i at a level is w_i exp(-(a²/v) G_i + (aσ/v) E_i), relative to the sample's own, with G and E
+of `products`. The pair estimator needs only their weighted sums, which one pass over the components gives; the others
+need the weighted mean of D_i, a matrix product for each sample.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .compiled import compiled
+from .exponential import exp2
+from .levels import BLOCK, Levels, leaving, sorted_by_leaving, sorted_levels
+from .products import Cloud, cloud, exponents
+from .threads import in_pieces
+
+__all__ = ["shared_samples"]
+
+Array = NDArray[Any]
+
+# Numbers of the matrix products held at once, rows of one product, and samples in one piece of work for a thread.
+_HELD, _ROWS, _PIECE = 2**25, 256, 4
+# Components in one inner loop: their numbers stay in the first cache, and float32 sums stay short.
+_CHUNK = 1024
+# Levels and components of one product of weights with differences.
+_LEVELS, _TERMS = 128, 2**18
+
+#: Sums over components in any order; every term is finite.
+_any_order = {"reassoc", "contract"}
+
+
+def shared_samples(
+    x0: Array,
+    noise: Array,
+    own: NDArray[np.int64],
+    weights: Array,
+    means: Array,
+    tau2: float,
+    a: Array,
+    sigma: Array,
+    estimator: str,
+) -> Array:
+    """(M, T) float64 values whose mean over the samples is V_t ("gamma": Γ_t).
+
+    x0, noise : (M, d) drawn as means[own] + sqrt(tau2) ζ, and standard normal ε
+    own       : (M,) component that each sample was drawn from
+    weights   : (C,) >= 0        means : (C, d), float32 for products and exponentials in float32
+    a, sigma  : (T,) float64 levels, a >= 0 and sigma > 0
+    estimator : "pair", "trace", "residual", "score", or "gamma"
+    """
+    mixture = cloud(weights, np.asarray(means), tau2)
+    own = np.asarray(own, np.int64)
+    log_own = mixture.log_weights[own].min()
+    level = sorted_levels(a, sigma, tau2, mixture.dtype, float(mixture.log_weights.max() - log_own))
+    fill = _pairs if estimator == "pair" else _vectors
+    found = np.empty((len(own), len(level.order)))
+    rows = max(1, min(_ROWS, _HELD // (2 * len(mixture.half))))
+    for start in range(0, len(own), rows):
+        some = slice(start, start + rows)
+        e = np.require(noise[some], np.float64, ["C", "A", "W"])
+        p = x0[some] - mixture.means[own[some]].astype(np.float64)
+        fill(mixture, level, tau2, p, e, own[some], mixture.products(x0[some], e), estimator, found[some])
+    out = np.empty_like(found)
+    out[:, level.order] = found
+    return out
+
+
+def _pairs(
+    mixture: Cloud,
+    level: Levels,
+    tau2: float,
+    p: Array,
+    noise: Array,
+    own: Array,
+    products: Array,
+    estimator: str,
+    out: Array,
+) -> None:
+    """½ Σ_i w_i (Tr S_i + ‖x_0 - m_i‖²)/d, expanded about the own component by G and E."""
+    m, d = p.shape
+    tilt = None if tau2 == 0 else (tau2 * level.a / level.sigma).astype(mixture.dtype)
+    arrays = (mixture.means, mixture.half, mixture.log_weights, mixture.near, mixture.reach)
+    levels = (level.distance, level.noise, tilt, level.cut, tau2, level.table, level.base)
+
+    def piece(start: int, stop: int) -> None:
+        at = slice(start, stop)
+        _pair_rows(
+            products[at], products[m + start : m + stop], *arrays, p[at], noise[at], own[at], *levels, out[at]
+        )
+
+    in_pieces(piece, m, _PIECE)
+    shrink, push = level.sigma**2 / level.total, level.a * tau2 * level.sigma / level.total
+    squares = np.stack([np.einsum("md,md->m", *two) for two in ((p, p), (noise, noise), (p, noise))])
+    terms = squares.T @ np.stack([shrink * shrink, push * push, -2 * shrink * push])
+    out *= shrink * shrink
+    out += 0.5 * terms
+    out /= d
+    out += 0.5 * tau2 * shrink
+
+
+@compiled
+def _pair_rows(
+    along: Array,
+    across: Array,
+    means: Array,
+    half: Array,
+    log_weights: Array,
+    near: float,
+    reach: float,
+    p: Array,
+    noise: Array,
+    own: Array,
+    distance: Array,
+    noises: Array,
+    tilt: Array | None,
+    cut: float,
+    tau2: float,
+    table: Array,
+    base: int,
+    out: Array,
+) -> None:
+    """Σ_i w_i (G_i + tilt E_i)/Σ_i w_i at every level, into out (M, T)."""
+    size, T = len(half), len(distance)
+    columns, ordered = np.empty((3, size), half.dtype), np.empty((3, size), half.dtype)
+    last, order = np.empty(size, np.float32), np.empty(size, np.int32)
+    total = np.empty(T)
+    for m in range(len(own)):
+        exponents(along[m], across[m], means, half, log_weights, near, reach, p[m], noise[m], own[m], columns)
+        leaving(columns[0], columns[1], cut, tau2, last)
+        alive = sorted_by_leaving(last, table, base, -(-T // BLOCK), columns, ordered, order)
+        out[m] = 0.0
+        total[:] = 0.0
+        for k in range(len(alive)):
+            at = slice(k * BLOCK, min((k + 1) * BLOCK, T))
+            for first in range(0, alive[k], _CHUNK):
+                some = slice(first, min(first + _CHUNK, alive[k]))
+                g, e, share = ordered[0, some], ordered[1, some], ordered[2, some]
+                if tilt is None:
+                    _sums(g, e, share, distance[at], noises[at], total[at], out[m, at])
+                else:
+                    _tilted(g, e, share, distance[at], noises[at], tilt[at], total[at], out[m, at])
+        for t in range(T):
+            out[m, t] /= total[t]
+
+
+@compiled(fastmath=_any_order)
+def _sums(
+    g: Array, e: Array, share: Array, distance: Array, noise: Array, total: Array, weighted: Array
+) -> None:
+    """Add Σ_i w_i and Σ_i w_i G_i to total and weighted (T,)."""
+    for t in range(len(distance)):
+        one, two = g.dtype.type(0), g.dtype.type(0)
+        for i in range(len(g)):
+            w = exp2(share[i] + noise[t] * e[i] - distance[t] * g[i])
+            one += w
+            two += w * g[i]
+        total[t] += one
+        weighted[t] += two
+
+
+@compiled(fastmath=_any_order)
+def _tilted(
+    g: Array,
+    e: Array,
+    share: Array,
+    distance: Array,
+    noise: Array,
+    tilt: Array,
+    total: Array,
+    weighted: Array,
+) -> None:
+    """Add Σ_i w_i and Σ_i w_i (G_i + tilt E_i) to total and weighted (T,)."""
+    for t in range(len(distance)):
+        one, two = g.dtype.type(0), g.dtype.type(0)
+        for i in range(len(g)):
+            w = exp2(share[i] + noise[t] * e[i] - distance[t] * g[i])
+            one += w
+            two += w * (g[i] + tilt[t] * e[i])
+        total[t] += one
+        weighted[t] += two
+
+
+def _vectors(
+    mixture: Cloud,
+    level: Levels,
+    tau2: float,
+    p: Array,
+    noise: Array,
+    own: Array,
+    products: Array,
+    estimator: str,
+    out: Array,
+) -> None:
+    """The estimators that need Σ_i w_i D_i, and "trace" Σ_i w_i ‖D_i‖² too."""
+
+    def piece(start: int, stop: int) -> None:
+        for m in range(start, stop):
+            both = products[m], products[len(own) + m]
+            averages = _averages(mixture, level, tau2, p[m], noise[m], int(own[m]), *both)
+            out[m] = _STATISTICS[estimator](averages, p[m], noise[m], level, tau2)
+
+    in_pieces(piece, len(own), 1)
+
+
+def _averages(
+    mixture: Cloud, level: Levels, tau2: float, p: Array, noise: Array, own: int, along: Array, across: Array
+) -> Array:
+    """(T, d+1) posterior means of D_i and ‖D_i‖² for one sample."""
+    means, size, T = mixture.means, len(mixture.half), len(level.order)
+    d = means.shape[1]
+    columns, ordered = np.empty((3, size), mixture.dtype), np.empty((3, size), mixture.dtype)
+    last, order = np.empty(size, np.float32), np.empty(size, np.int32)
+    fixed = (means, mixture.half, mixture.log_weights, mixture.near, mixture.reach)
+    exponents(along, across, *fixed, p, noise, own, columns)
+    leaving(columns[0], columns[1], level.cut, tau2, last)
+    alive = sorted_by_leaving(last, level.table, level.base, -(-T // BLOCK), columns, ordered, order)
+    sums = np.zeros((T, d + 2))
+    chunk = max(1, min(_CHUNK, _TERMS // (d + 2)))
+    weights = np.empty(_LEVELS * chunk, mixture.dtype)
+    for first in range(0, size, chunk):
+        some = slice(first, first + chunk)
+        terms = np.ones((len(order[some]), d + 2), mixture.dtype)
+        np.subtract(means[order[some]], means[own], out=terms[:, :d])
+        np.einsum("cd,cd->c", terms[:, :d], terms[:, :d], out=terms[:, d])
+        for start in range(0, T, _LEVELS):
+            count = min(int(alive[start // BLOCK]) - first, len(terms))
+            if count <= 0:
+                break
+            at = slice(start, start + _LEVELS)
+            part = weights[: len(level.distance[at]) * count].reshape(-1, count)
+            _weights(*ordered[:, first : first + count], level.distance[at], level.noise[at], part)
+            sums[at] += part @ terms[:count]
+    return np.asarray(sums[:, :-1] / sums[:, -1:])
+
+
+@compiled(fastmath={"contract"})
+def _weights(g: Array, e: Array, share: Array, distance: Array, noise: Array, out: Array) -> None:
+    for t in range(len(distance)):
+        for i in range(len(g)):
+            out[t, i] = exp2(share[i] + noise[t] * e[i] - distance[t] * g[i])
+
+
+def _norm2(x: Array) -> Array:
+    return np.asarray(np.einsum("...d,...d->...", x, x))
+
+
+def _trace(averages: Array, p: Array, noise: Array, level: Levels, tau2: float) -> Array:
+    """Tr Cov(x_0|x_t)/d = τ²σ²/v + (σ²/v)² (Σ_i w_i ‖D_i‖² - ‖Σ_i w_i D_i‖²)/d."""
+    shrink = level.sigma**2 / level.total
+    spread = averages[:, -1] - _norm2(averages[:, :-1])
+    return np.asarray(tau2 * shrink + shrink**2 * spread / len(p))
+
+
+def _residual(averages: Array, p: Array, noise: Array, level: Levels, tau2: float) -> Array:
+    """‖x_0 - E[x_0|x_t]‖²/d."""
+    shrink, push = level.sigma**2 / level.total, level.a * level.sigma * tau2 / level.total
+    return np.asarray(_norm2(shrink[:, None] * (p - averages[:, :-1]) - push[:, None] * noise) / len(p))
+
+
+def _gamma(averages: Array, p: Array, noise: Array, level: Levels, tau2: float) -> Array:
+    """‖s‖²/d, s = -(x_t - a Σ_i w_i y_i)/v."""
+    off = level.a[:, None] * (p - averages[:, :-1]) + level.sigma[:, None] * noise
+    return np.asarray(_norm2(off / level.total[:, None]) / len(p))
+
+
+def _score(averages: Array, p: Array, noise: Array, level: Levels, tau2: float) -> Array:
+    """(σ²/a²)(1 - σ² ‖s‖²/d)."""
+    gamma = _gamma(averages, p, noise, level, tau2)
+    return np.asarray((level.sigma / level.a) ** 2 * (1.0 - level.sigma**2 * gamma))
+
+
+_STATISTICS = {"trace": _trace, "residual": _residual, "gamma": _gamma, "score": _score}
