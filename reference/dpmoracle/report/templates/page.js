@@ -29,9 +29,9 @@ function byColumn(column, direction) {
 function sortable(table, rows) {
   const headings = [...table.tHead.rows[0].cells];
   headings.forEach((heading, column) => {
-    const button = element("button", { type: "button", textContent: heading.textContent });
-    heading.replaceChildren(button);
-    button.addEventListener("click", () => {
+    const button = element("button", { type: "button", ariaLabel: `Sort by ${heading.textContent}` });
+    heading[heading.className === "number" ? "prepend" : "append"](button); // numbers end where their heading ends
+    heading.addEventListener("click", () => {
       const next = { none: "ascending", ascending: "descending", descending: "none" };
       const state = next[heading.ariaSort ?? "none"];
       headings.forEach((other) => other.removeAttribute("aria-sort"));
