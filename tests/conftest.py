@@ -10,6 +10,7 @@ from typing import Any
 # Before NumPy is loaded. The products here are small: threads that spin between them cost more than they bring.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import pytest
 from hypothesis import settings
 
 settings.register_profile("default", deadline=None)
@@ -30,3 +31,9 @@ def pytest_make_parametrize_id(val: Any) -> str | None:
             [val.func.__name__, *map(str, val.args), *(f"{k}={v}" for k, v in val.keywords.items())]
         )
     return None
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory):
+    """Where CUDA sources are built for the host, once for all tests of a worker."""
+    return tmp_path_factory.mktemp("cuda")

@@ -90,6 +90,9 @@ class OnDevice(np.ndarray):
     def device(self):
         return _Device(0)
 
+    def get(self):
+        return np.array(self)
+
     def set(self, host, stream):
         stream.queue.append(lambda: np.copyto(self, host))
 

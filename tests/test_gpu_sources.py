@@ -19,11 +19,6 @@ from mutation import mutant
 SOURCES = sorted(KERNELS.glob("*.cu"))
 
 
-@pytest.fixture(scope="session")
-def built(tmp_path_factory):
-    return tmp_path_factory.mktemp("cuda")
-
-
 @pytest.mark.skipif(shutil.which("nvcc") is None, reason="nvcc is not installed")
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)

@@ -7,5 +7,6 @@ from __future__ import annotations
 
 from .curves import certify, cost_matrix, sum_cost
 from .dense import dense_layers
+from .moments import shared_samples
 
-__all__ = ["certify", "cost_matrix", "dense_layers", "sum_cost"]
+__all__ = ["certify", "cost_matrix", "dense_layers", "shared_samples", "sum_cost"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from importlib.resources import files
 from typing import Any, ParamSpec
@@ -23,7 +24,7 @@ class DeviceError(RuntimeError):
 
 
 @functools.cache
-def _module(name: str, device: int) -> Any:
+def _module(name: str, real: str, device: int) -> Any:
     capability = int(cupy.cuda.Device(device).compute_capability)
     if capability < _LEAST_CAPABILITY:
         raise DeviceError(
@@ -31,49 +32,59 @@ def _module(name: str, device: int) -> Any:
             f"{capability / 10}. Use backend='numba' or 'numpy'"
         )
     code = files(__package__).joinpath(f"{name}.cu").read_text(encoding="utf-8")
-    return cupy.RawModule(code=code, options=("--std=c++17",))
+    return cupy.RawModule(code=code, options=("--std=c++17", f"-DREAL={real}"))
 
 
-def source(name: str) -> Any:
-    """The kernels of `name`.cu, compiled for the current device and kept by CuPy on disk; ask by get_function."""
-    return _module(name, cupy.cuda.runtime.getDevice())
+def source(name: str, real: str = "double") -> Any:
+    """The kernels of `name`.cu, compiled for the current device and kept by CuPy on disk; ask by get_function.
+
+    real : what REAL stands for in the source
+    """
+    return _module(name, real, cupy.cuda.runtime.getDevice())
 
 
-def on_device(kernel: Callable[P, Any]) -> Callable[P, Any]:
+def on_device(stays: tuple[str, ...] = ()) -> Callable[[Callable[P, Any]], Callable[P, Any]]:
     """Let a function of CuPy arrays take NumPy arrays too, and give back the kind that it was given.
 
-    Arrays arrive C-contiguous, in the machine's byte order, floats as float64, on one device; a CuPy array that is so
-    already is not copied. Raises DeviceError for arrays on different devices and where the device's memory ends.
+    Arrays arrive C-contiguous, in the machine's byte order, on one device; a CuPy array that is so already is not
+    copied. Those named in `stays` are left where they are, for the function to stream. Raises DeviceError for arrays
+    on different devices and where the device's memory ends.
     """
-    who = kernel.__name__
 
-    @functools.wraps(kernel)
-    def outside(*args: P.args, **kwargs: P.kwargs) -> Any:
-        given = [value for value in args if isinstance(value, cupy.ndarray)]
-        places = {array.device.id for array in given}
-        if len(places) > 1:
-            raise DeviceError(f"{who}: all arrays must be on one device; they are on {sorted(places)}")
-        with cupy.cuda.Device(places.pop() if places else cupy.cuda.runtime.getDevice()):
-            try:
-                out = kernel(*(_ready(value) for value in args), **kwargs)
-            except cupy.cuda.memory.OutOfMemoryError as error:
-                free, total = cupy.cuda.runtime.memGetInfo()
-                raise DeviceError(
-                    f"{who}: the device has {free / 2**30:.3g} of {total / 2**30:.3g} GiB free, which is not enough "
-                    f"({error}). Take fewer samples or levels at a time, or backend='numba'"
-                ) from error
-        return out if given else _to_host(out)
+    def decorate(kernel: Callable[P, Any]) -> Callable[P, Any]:
+        who, names = kernel.__name__, list(inspect.signature(kernel).parameters)
 
-    return outside
+        @functools.wraps(kernel)
+        def outside(*args: P.args, **kwargs: P.kwargs) -> Any:
+            named = dict(zip(names, args)) | kwargs
+            given = [value for value in named.values() if isinstance(value, cupy.ndarray)]
+            places = {array.device.id for array in given}
+            if len(places) > 1:
+                raise DeviceError(f"{who}: all arrays must be on one device; they are on {sorted(places)}")
+            with cupy.cuda.Device(places.pop() if places else cupy.cuda.runtime.getDevice()):
+                try:
+                    ready = {name: value if name in stays else _ready(value) for name, value in named.items()}
+                    out = kernel(**ready)
+                except cupy.cuda.memory.OutOfMemoryError as error:
+                    free, total = cupy.cuda.runtime.memGetInfo()
+                    raise DeviceError(
+                        f"{who}: the device has {free / 2**30:.3g} of {total / 2**30:.3g} GiB free, which is not "
+                        f"enough ({error}). Take fewer samples or levels at a time, or backend='numba'"
+                    ) from error
+                return out if given else _to_host(out)
+
+        return outside
+
+    return decorate
 
 
 def _ready(value: Any) -> Any:
     if not isinstance(value, np.ndarray | cupy.ndarray):
         return value
-    dtype = np.dtype(np.float64) if value.dtype.kind == "f" else value.dtype.newbyteorder("=")
-    if isinstance(value, np.ndarray):
-        value = np.ascontiguousarray(value, dtype=dtype)
-    return cupy.ascontiguousarray(cupy.asarray(value, dtype=dtype))
+    native = value.dtype.newbyteorder("=")
+    if not isinstance(value, cupy.ndarray):
+        value = np.ascontiguousarray(value, dtype=native)
+    return cupy.ascontiguousarray(cupy.asarray(value))
 
 
 def _to_host(out: Any) -> Any:

@@ -11,7 +11,7 @@ from .cuda import on_device
 __all__ = ["certify", "cost_matrix", "sum_cost"]
 
 
-@on_device
+@on_device()
 def cost_matrix(u: Any, v: Any) -> Any:
     """Twin of dpmoracle.trajectory.step_cost.cost_matrix: (N+1, N+1), +inf where no step goes."""
     cost = cupy.full((u.size, u.size), cupy.inf)
@@ -21,14 +21,14 @@ def cost_matrix(u: Any, v: Any) -> Any:
     return cost
 
 
-@on_device
+@on_device()
 def sum_cost(u: Any, v: Any, nodes: Any) -> float:
     """Twin of dpmoracle.trajectory.step_cost.sum_cost."""
     s, t = nodes[:-1], nodes[1:]
     return float(cupy.log1p(v[t] * (u[s] - u[t])).sum())
 
 
-@on_device
+@on_device()
 def certify(u: Any, v: Any) -> Any:
     """Twin of dpmoracle.trajectory.monge.certify: (N-2,) margins of the certificate."""
     positive = v[2:] > 0

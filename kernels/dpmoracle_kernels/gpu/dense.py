@@ -15,13 +15,13 @@ __all__ = ["dense_layers"]
 _TILE, _ROWS, _COLS, _SIDE = 32, 64, 64, 16
 
 
-@on_device
+@on_device()
 def dense_layers(F: Any, num_edges: int) -> tuple[Any, Any]:
     """Twin of dpmoracle.trajectory.dense.dense_layers; the same sums and ties, so the same bits.
 
     F : (n, n) float64. Needs 12 bytes per layer and node beside F. Returns (num_edges+1,) and (num_edges+1, n).
     """
-    n = len(F)
+    F, n = F.astype(np.float64, copy=False), len(F)
     layers = min(num_edges, n - 1)
     table = cupy.full((layers + 1, n), np.inf)
     table[0, 0] = 0.0
