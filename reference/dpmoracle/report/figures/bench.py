@@ -77,7 +77,7 @@ def share_figure(name: str, run: Any) -> page.Figure:
         run,
         "Share of the limit of the machine, as measured in the same run, that each piece of work reaches; at 100% "
         "nothing is left to gain. Gold ticks are aims; a bar that reaches its aim is blue, one that does not is red.",
-        f"Bars of shares: {told}.",
+        f"Bars of shares of the limit, by piece of work: {told}.",
     )
 
 

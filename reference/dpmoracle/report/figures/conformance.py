@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import InvalidParameterError
 from .. import csv, page
-from .picture import TIP, picture
+from .picture import picture, tip
 from .records import read_fields
 from .style import BLUE, GOLD, GREEN, GREY, PURPLE, RED, axes_to_draw_on, short
 
@@ -74,11 +74,12 @@ def plot_conformance(results: Iterable[Any], ax: Axes | None = None) -> Axes:
         x, y = checks.index(check), subjects.index(subject)
         status = cell[0].status
         colour, sign = _LOOK[status]
-        tip = f"{subject}, {check}\n" + "\n".join(row.told() for row in cell[:_TOLD])
-        more = f"\nand {len(cell) - _TOLD} more" if len(cell) > _TOLD else ""
+        told = [f"{subject}, {check}", *(row.told() for row in cell[:_TOLD])]
+        if len(cell) > _TOLD:
+            told.append(f"and {len(cell) - _TOLD} more")
         faint = 0.3 if status in ("passed", "skipped") else 0.85
         box = Rectangle((x - 0.47, y - 0.45), 0.94, 0.9, facecolor=colour, edgecolor="none", alpha=faint)
-        box.set_gid(TIP + tip + more)
+        box.set_gid(tip(*told))
         ax.add_patch(box)
         count = sum(row.status == status for row in cell)
         ax.text(x, y, f"{sign}{count}" if len(cell) > 1 else sign, ha="center", va="center", fontsize="small")

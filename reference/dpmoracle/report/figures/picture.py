@@ -14,10 +14,9 @@ from .. import page
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["TIP", "picture", "svg_of"]
+__all__ = ["picture", "svg_of", "tip"]
 
-#: a gid that begins so becomes the <title> of its drawing, which a browser shows on hover
-TIP = "tip: "
+_TIP, _BREAK = "tip: ", "\u2028"  # an attribute of XML keeps no line ends
 
 _STYLE: Any = {
     "axes.axisbelow": True,
@@ -67,6 +66,11 @@ def picture(
         return page.Figure(name, svg_of(figure), caption, alt, csv)
 
 
+def tip(*lines: str) -> str:
+    """A gid that `svg_of` makes the <title> of its drawing, which a browser shows on hover."""
+    return _TIP + _BREAK.join(lines)
+
+
 def svg_of(figure: Figure) -> str:
     """A figure as one <svg> element: transparent, without a date, its text in the fonts of the reader's system."""
     out = io.StringIO()
@@ -78,9 +82,10 @@ def svg_of(figure: Figure) -> str:
         for found in root.getElementsByTagName(tag):
             found.parentNode.removeChild(found)
     for element in root.getElementsByTagName("*"):
-        if element.getAttribute("id").startswith(TIP):
+        gid = element.getAttribute("id")
+        if gid.startswith(_TIP):
             title = whole.createElement("title")
-            title.appendChild(whole.createTextNode(element.getAttribute("id").removeprefix(TIP)))
+            title.appendChild(whole.createTextNode(gid.removeprefix(_TIP).replace(_BREAK, "\n")))
             element.insertBefore(title, element.firstChild)
             element.removeAttribute("id")
         if element.hasAttribute("style"):

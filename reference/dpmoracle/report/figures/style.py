@@ -30,7 +30,7 @@ __all__ = [
     "short",
 ]
 
-# After Okabe and Ito, told apart by every kind of colour vision; each keeps a contrast of 3 : 1 on white and on #161616.
+# After Okabe and Ito, told apart by every kind of colour vision; a contrast of 3 : 1 or more on white and on #161616.
 BLUE, RED, GREEN, PURPLE, GOLD, GREY = "#1f83cf", "#d55e00", "#009e73", "#cc79a7", "#a67c00", "#808080"
 PALETTE = (BLUE, RED, GREEN, PURPLE, GOLD, GREY)
 
