@@ -233,6 +233,7 @@ QUANTITIES = (
         "[lower, upper]",
         _bounds,
         _steps("lam2", data_range=[-1.0, 1.0]),
+        atol=1e-14,
     ),
     Quantity(
         "last_step_bound",

@@ -32,25 +32,25 @@ def _curve(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _costs() -> Inputs:
+    short, long = _curve(_SHORT), _curve(_LONG)
     return {
-        "12-all": _curve(_SHORT) | {"timesteps": list(range(1, 13))},
-        "12-four": _curve(_SHORT) | {"timesteps": [1, 4, 7, 12]},
-        "60-five": _curve(_LONG) | {"timesteps": [1, 9, 20, 41, 60]},
+        "12-all": short | {"timesteps": list(range(1, 13))},
+        "12-four": short | {"timesteps": [1, 4, 7, 12]},
+        "60-five": long | {"timesteps": [1, 9, 20, 41, 60]},
     }
 
 
 def _best() -> Inputs:
-    return {
-        f"{spec['N']}-{K}": _curve(spec) | {"K": K}
-        for spec, counts in ((_SHORT, (2, 4, 6)), (_LONG, (5, 10, 25)))
-        for K in counts
+    short, long = _curve(_SHORT), _curve(_LONG)
+    return {f"12-{K}": short | {"K": K} for K in (2, 4, 6)} | {
+        f"60-{K}": long | {"K": K} for K in (5, 10, 25)
     }
 
 
 def _curves() -> Inputs:
-    rising = _curve(_SHORT)
-    rising["mmse"] = rising["mmse"] * (1 + 0.2 * (-1.0) ** np.arange(13))
-    return {"12": _curve(_SHORT), "60": _curve(_LONG), "12-not-monge": rising}
+    short = _curve(_SHORT)
+    wavy = short["mmse"] * (1 + 0.2 * (-1.0) ** np.arange(13))
+    return {"12": short, "60": _curve(_LONG), "12-not-monge": short | {"mmse": wavy}}
 
 
 def _kls() -> Inputs:
