@@ -284,6 +284,7 @@ def test_a_folder_that_cannot_be_is_refused_before_anything_is_made(
     refused(run("-o", "file/below"), "-o: cannot write 'file/below'")
     refused(run("-o", "taken"), "README.md' names a folder")
     refused(run("-o", "/proc"), "-o: cannot write '/proc/schedules.json'")
+    refused(run("-o", ""), "-o must name a folder; got an empty name")
     assert run().exit_code == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "taken"]
 

@@ -7,14 +7,15 @@ from typing import Annotated
 
 import typer
 
+from ..errors import InvalidParameterError
 from .console import emit, progress_bar
 
 __all__ = ["vectors"]
 
 
 def vectors(
-    folder: Annotated[
-        Path,
+    output: Annotated[
+        str,
         typer.Option("-o", "--output", metavar="DIR", help="Where the files go; made if it does not exist."),
     ],
     force: Annotated[
@@ -35,6 +36,9 @@ def vectors(
     """
     from .. import vectors as package
 
+    if not output:  # as a path it would be the current folder
+        raise InvalidParameterError("-o must name a folder; got an empty name")
+    folder = Path(output)
     package.check_folder(folder, "-o", force)
     with progress_bar() as progress:
         made = package.make_vectors(progress)

@@ -37,6 +37,9 @@ Each JSON file is an object with `format`, `version`, `program` and `vectors`; `
 Numbers have up to 17 significant digits and read back as the same float64. What JSON has no number for is a string:
 {special}.
 
+`examples/vectors/consumer.mjs` in dpmoracle's repository is a reader of 40 lines in JavaScript, with a small sampler
+that passes.
+
 ## Conventions
 
 - Index 0 is clean data: arrays over timesteps have length N+1 and run 0..N. diffusers' index is t - 1.
