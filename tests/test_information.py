@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 
 from dpmoracle import GaussianMixture, InvalidParameterError, Oracle, Schedule
+from dpmoracle.likelihood.draws import trace_samples
 from dpmoracle.likelihood.entropy import entropy
-from dpmoracle.likelihood.information import gather, snr_integral, trace_samples
+from dpmoracle.likelihood.information import gather, snr_integral
 from dpmoracle.snr_rules import clenshaw_curtis, snr_rule
 from trajectory_cases import mixture_mmse, two_point_mmse
 

@@ -42,13 +42,16 @@ def clenshaw_curtis(
     return total, float(error)
 
 
-def snr_rule(start: float, low: float, high: float) -> tuple[Array, Array]:
-    """SNRs (T,) and weights (T,): the composite Gauss-Legendre rule in y = log(1 + start u)."""
-    if start == 0 or low == high:
+def snr_rule(scale: float, low: float, high: float) -> tuple[Array, Array]:
+    """SNRs (T,) and weights (T,): the composite Gauss-Legendre rule in y = log(1 + scale u).
+
+    scale : such that nothing changes much below u = 1/scale; 0 where there is nothing to integrate
+    """
+    if scale == 0 or low == high:
         return np.empty(0), np.empty(0)
-    y0, y1 = np.log1p(start * np.array([low, high]))
+    y0, y1 = np.log1p(scale * np.array([low, high]))
     edges = np.linspace(y0, y1, 1 + int(np.ceil((y1 - y0) / _PANEL)))
     points, weights = np.polynomial.legendre.leggauss(_POINTS)
     half = 0.5 * np.diff(edges)[:, None]
     y = (0.5 * (edges[1:] + edges[:-1])[:, None] + half * points).reshape(-1)
-    return np.expm1(y) / start, (half * weights).reshape(-1) * np.exp(y) / start
+    return np.expm1(y) / scale, (half * weights).reshape(-1) * np.exp(y) / scale

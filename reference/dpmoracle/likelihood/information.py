@@ -2,12 +2,12 @@ r"""V of a mixture as a function of the SNR alone, and its integral: mutual info
 
 With u the SNR, dI(x_0; sqrt(u) x_0 + ε)/du = (d/2) V(u) [guo2005, I-MMSE]. The variable of integration is
 y = log(1 + V(0) u): the integrand V (1 + V(0) u)/V(0) lies in [0, 1] for every distribution (a Gaussian of the same
-variance is the hardest to estimate), is 1 for an isotropic Gaussian, and nothing special happens at u = 0.
+variance is the hardest to estimate), is 1 for an isotropic Gaussian, and nothing special happens at u = 0. The fixed
+rule beneath sampled V has `_reach` for V(0), because it cannot see where V changes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +19,8 @@ from ..estimate import Estimate
 from ..expectation import expected
 from ..mixture import GaussianMixture
 from ..moments import Moments
-from ..shared import shared_samples
 from ..snr_rules import clenshaw_curtis, snr_rule
+from .draws import levels_at, trace_samples
 
 __all__ = ["METHODS", "Information", "check_method", "gather", "snr_integral"]
 
@@ -30,8 +30,6 @@ METHODS = ("exact", "quadrature", "monte carlo")
 _TOLERANCE = 1e-10  # of the integral
 _GOOD = 1e-6  # a larger bound makes way for sampling, unless quadrature is asked for by name
 _MANY = 16  # components up to which quadrature is tried unasked: its work grows with their cube
-_SAMPLES = 256  # samples carried through all levels at once
-_CACHED, _HELD = 2**17, 2**20  # doubles in the weights of one block of samples, and in its sums
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +98,7 @@ def snr_integral(
                 C equally likely distinct points from low = 0, and inf where a covariance is not zero
     method    : None chooses "exact" (one Gaussian), "quadrature" (at most 16 components, and d <= 2 or means that
                 span at most two dimensions with one shared isotropic covariance), else "monte carlo", which
-                alone uses num_samples and rng: one set of (x_0, ε) for all levels
+                alone uses num_samples and rng: one set of (x_0, ε) for all levels, drawn as in `draws.trace_samples`
     Returns an Estimate in nats times 2/d. Raises InvalidParameterError for limits that are not ordered.
     """
     who = "snr_integral"
@@ -213,7 +211,7 @@ def _integrated(q0: GaussianMixture, u: Array, low: float, high: float) -> Infor
     start = q0.trace_cov() / q0.d
 
     def mmse_and_bound(at: Array) -> Array:
-        found = expected(q0, *_levels(at), "mmse", 2, unused, "quadrature")
+        found = expected(q0, *levels_at(at), "mmse", 2, unused, "quadrature")
         if not np.isfinite(found.error).all():
             raise InvalidParameterError("the bound is inf")
         return np.array([found.value, found.error])
@@ -233,7 +231,7 @@ def _sampled(
     q0: GaussianMixture, u: Array, low: float, high: float, num_samples: int, rng: np.random.Generator
 ) -> Information:
     """By Monte Carlo over (x_0, ε), the same for all levels; the rule between levels is exact beside that."""
-    levels, weights = snr_rule(q0.trace_cov() / q0.d, low, high)
+    levels, weights = snr_rule(_reach(q0), low, high)
     samples = np.empty((num_samples, u.size + 1))
     done = 0
     for v in trace_samples(q0, np.append(u, levels), num_samples, rng):
@@ -245,27 +243,10 @@ def _sampled(
     return Information(mean[:-1], float(mean[-1]), np.zeros(u.size), 0.0, samples, "monte carlo")
 
 
-def trace_samples(
-    q0: GaussianMixture, u: Array, num_samples: int, rng: np.random.Generator
-) -> Iterator[Array]:
-    """Blocks (m, T) of Tr Cov(x_0|x)/d at SNRs u (T,); M rows in all, one (x_0, ε) per row."""
-    x0, own = q0.sample_labelled(num_samples, rng)
-    noise = rng.standard_normal(x0.shape)
-    a, sigma = _levels(u)
-    tau2 = q0.shared_variance
-    width = q0.d + 2
-    rows = max(1, min(_SAMPLES, _HELD // (u.size * width + 1), _CACHED // (q0.n_components * width)))
-    for some in (slice(start, start + rows) for start in range(0, num_samples, rows)):
-        if tau2 is not None:
-            drawn = (x0[some], noise[some], own[some])
-            yield shared_samples(*drawn, q0.weights, q0.means, tau2, a, sigma, "trace")
-        else:
-            one = np.ones(len(x0[some]))
-            x = [a_ * x0[some] + sigma_ * noise[some] for a_, sigma_ in zip(a, sigma)]
-            each = [q0.posterior(x_, a_ * one, s_ * one).trace() for x_, a_, s_ in zip(x, a, sigma)]
-            yield np.stack(each, 1) / q0.d if each else np.empty((len(one), 0))
+def _reach(q0: GaussianMixture) -> float:
+    """Largest variance along the way to any component: below an SNR of its inverse V is about V(0).
 
-
-def _levels(u: Array) -> tuple[Array, Array]:
-    """The variance-preserving (a, σ) of an SNR."""
-    return np.sqrt(u / (1 + u)), 1 / np.sqrt(1 + u)
+    V(0) itself will not do for a scale: rare components far away add little to it.
+    """
+    q = q0.support
+    return float((np.square(q.means - q.mean()).sum(1) + q.eigenvalues().max(1)).max())
