@@ -198,8 +198,6 @@ MUTANTS = {
     "gamma of V without sigma squared": ("/ np.square(sigma[todo])\n        error", "\n        error"),
     "score without sigma": ("q0.d - sigma * sigma *", "q0.d - sigma *"),
     "ratio upside down": ("np.square(sigma / a)", "np.square(a / sigma)"),
-    "pair not halved": ("0.5 * (p.weights", "(p.weights"),
-    "pair without within": ("(within + squares)", "squares"),
     "residual from x": ("np.square(x0[block] - p.mean)", "np.square(x[block] - p.mean)"),
     "not per dimension": ("return out / q0.d", "return out"),
     "within without weights": ("q.weights @ ((e * s2", "np.ones(len(e)) @ ((e * s2"),

@@ -27,6 +27,7 @@ REORDERED: dict[str, str] = {
     "moments._sums": "sums of finite terms: a weight of 0 is an exponent of -inf, which exp2 clamps",
     "moments._tilted": "as moments._sums",
     "moments._weights": "fused only; as moments._sums",
+    "features._averages": "fused only; finite exponents, and a tie of the largest is the same value",
     "products._half_norms": "sums of squares of finite data",
     "products._differences": "fused only; the logarithm of a weight of 0 is subtracted once, and is no operand after",
     "products._again": "sums of products of finite data",

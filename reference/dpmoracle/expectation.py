@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from functools import reduce
-from operator import add
+import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .backends import pick
 from .errors import InvalidParameterError
 from .estimate import Estimate
+from .features import pair_samples
 from .mixture import GaussianMixture
 from .moments import Moments
 from .projection import project
 from .quadrature import between
-from .shared import shared_moments
+from .shared import Progress, shared_moments
 
 __all__ = ["METHODS", "expected"]
 
@@ -25,6 +27,7 @@ _MANY = 16  # components up to which quadrature is tried unasked: its work grows
 _ROUNDING = 2e-15
 _TINY = 2.3e-308  # what underflow may have lost
 _SAMPLES = 256  # samples carried through all levels at once
+_HELD = 2**21  # float64 numbers of one array over components, samples and levels
 
 
 def expected(
@@ -35,8 +38,11 @@ def expected(
     num_samples: int,
     rng: np.random.Generator,
     method: str | None,
+    backend: str = "auto",
+    precision: str = "float64",
+    progress: Progress | None = None,
 ) -> Estimate:
-    """V ("mmse") or Γ ("gamma") at levels a, sigma (T,).
+    """V ("mmse") or Γ ("gamma") at levels a, sigma (T,); backend, precision and progress as in `shared_moments`.
 
     Levels without noise have closed forms: V = 0; Γ = inf where a covariance is singular, else it is the Fisher
     information and is found as at any other level.
@@ -70,7 +76,8 @@ def expected(
             'Oracle.mmse: method "score" needs a > 0 (some signal); where a = 0 the score knows nothing of x_0. '
             'Use "trace"'
         )
-    found = _sampled(q, a[todo], sigma[todo], quantity, num_samples, rng, method)
+    statistic = "gamma" if (quantity, method) == ("gamma", "score") else method
+    found = _sampled(q, a[todo], sigma[todo], statistic, num_samples, rng, backend, precision, progress)
     value[todo], error[todo], count[todo] = found.mean, found.stderr, found.effective_count
     if quantity == "gamma" and method != "score":
         u = np.square(a[todo] / sigma[todo])
@@ -121,25 +128,44 @@ def _sampled(
     q0: GaussianMixture,
     a: Array,
     sigma: Array,
-    quantity: str,
+    statistic: str,
     num_samples: int,
     rng: np.random.Generator,
-    method: str,
+    backend: str,
+    precision: str,
+    progress: Progress | None,
 ) -> Moments:
-    """Moments over samples of the statistic of `method`, at every level, with the same (x_0, ε) for all levels."""
+    """Moments over samples of a statistic at every level, with the same (x_0, ε) for all levels."""
     x0, own = q0.sample_labelled(num_samples, rng)
     noise = rng.standard_normal(x0.shape)
-    statistic = "gamma" if (quantity, method) == ("gamma", "score") else method
     tau2 = q0.shared_variance
     if tau2 is not None:
-        return shared_moments(x0, noise, own, q0.weights, q0.means, tau2, a, sigma, statistic)
-    parts = [
-        Moments.of(
-            np.stack([_statistic(q0, x0[some], noise[some], *level, statistic) for level in zip(a, sigma)], 1)
-        )
-        for some in (slice(start, start + _SAMPLES) for start in range(0, num_samples, _SAMPLES))
-    ]
-    return reduce(add, parts)
+        law = (q0.weights, q0.means, tau2, a, sigma, statistic)
+        return shared_moments(x0, noise, own, *law, backend=backend, precision=precision, progress=progress)
+    shape = (num_samples, len(a))
+    if statistic == "pair":
+        samples, rows, columns = _paired(q0, shape, backend, precision)
+    else:
+        rows, columns = _SAMPLES, len(a)
+
+        def samples(clean: Array, noise: Array, a: Array, sigma: Array) -> Array:
+            return np.stack([_statistic(q0, clean, noise, *level, statistic) for level in zip(a, sigma)], 1)
+
+    return Moments.of_blocks(
+        lambda some, at: samples(x0[some], noise[some], a[at], sigma[at]), shape, rows, columns, progress
+    )
+
+
+def _paired(
+    q0: GaussianMixture, shape: tuple[int, int], backend: str, precision: str
+) -> tuple[Callable[[Array, Array, Array, Array], Array], int, int]:
+    """The pair estimator (x_0, ε, a, σ) -> (M, T), with how many samples and levels it is given at once."""
+    log_weights, means, spectrum, basis = q0.parts()
+    seconds = 1e-9 * math.prod(shape) * means.size
+    samples = pick("pair_samples", backend, pair_samples, seconds=seconds)
+    law = (log_weights, means.astype(precision), spectrum, basis)
+    columns = max(1, _HELD // len(means))
+    return (lambda x0, noise, a, s: samples(x0, noise, *law, a, s)), max(1, columns // shape[1]), columns
 
 
 def _statistic(q0: GaussianMixture, x0: Array, noise: Array, a: float, sigma: float, method: str) -> Array:
@@ -153,10 +179,6 @@ def _statistic(q0: GaussianMixture, x0: Array, noise: Array, a: float, sigma: fl
             out[block] = p.trace()
         elif method == "residual":
             out[block] = np.square(x0[block] - p.mean).sum(-1)
-        elif method == "pair":
-            squares = np.square(x0[block][:, None, :] - p.mean[:, None, :] - p.offsets).sum(-1)
-            within = p.spectrum.sum(-1) * (q0.d // p.spectrum.shape[-1])
-            out[block] = 0.5 * (p.weights * (within + squares)).sum(-1)
         elif method == "gamma":
             out[block] = np.square(p.score).sum(-1)
         else:

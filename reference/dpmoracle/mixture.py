@@ -229,8 +229,12 @@ class GaussianMixture:
 
         Its components are those of `support`.
         """
+        return posterior(x, a, sigma, *self.parts())
+
+    def parts(self) -> tuple[Array, Array, Array, Array | None]:
+        """log_weights, means, spectrum and basis of `support`, as `posterior` takes them."""
         q = self.support
-        return posterior(x, a, sigma, np.log(q.weights), q.means, q._spectrum, q._basis)
+        return np.log(q.weights), q.means, q._spectrum, q._basis
 
     def blocks(self, rows: int) -> Any:
         """Slices over `rows` rows of x that keep the temporaries of `posterior` small."""

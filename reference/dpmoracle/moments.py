@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +15,12 @@ from .checking import as_float, check_finite
 from .errors import InvalidParameterError
 from .estimate import Estimate
 
-__all__ = ["Moments"]
+__all__ = ["Moments", "blocks"]
+
+
+def blocks(total: int, size: int) -> Iterator[slice]:
+    """Slices of `size` that cover range(total)."""
+    return (slice(start, min(start + size, total)) for start in range(0, total, size))
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +51,32 @@ class Moments:
         scale = away.max(axis=0)
         ratio = np.divide(away, scale, out=np.zeros_like(away), where=scale > 0)
         return cls(len(f), np.asarray(mean), np.asarray(scale * np.sqrt((ratio * ratio).sum(axis=0))))
+
+    @classmethod
+    def of_blocks(
+        cls,
+        samples: Callable[[slice, slice], NDArray[np.float64]],
+        shape: tuple[int, int],
+        rows: int,
+        columns: int,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> Moments:
+        """Moments of samples (M, T) = shape that are made as samples(some rows, some columns), block by block.
+
+        progress : called as progress(done, M) after each block
+        """
+        done, parts = 0, []
+        for at in blocks(shape[1], columns):
+            column = []
+            for some in blocks(shape[0], rows):
+                block = samples(some, at)
+                column.append(cls.of(block))
+                done += block.size
+                if progress is not None:
+                    progress(done // shape[1], shape[0])
+            parts.append(functools.reduce(operator.add, column))
+        mean, deviation = (np.concatenate([getattr(p, n) for p in parts]) for n in ("mean", "deviation"))
+        return cls(shape[0], mean, deviation)
 
     @classmethod
     def from_stderr(cls, count: int, mean: NDArray[np.float64], stderr: NDArray[np.float64]) -> Moments:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from .backends import pick
 from .errors import InvalidParameterError
+from .features import pair_samples
 from .shared import shared_samples
 from .trajectory.dense import dense_layers
 from .trajectory.hull import hull_layers, lagrange_pass
@@ -46,6 +47,7 @@ PAIRS: tuple[Pair, ...] = (
     Pair("li_chao_layers", li_chao_layers, 0.0, "exact"),
     Pair("dense_layers", dense_layers, 0.0, "exact"),
     Pair("shared_samples", shared_samples, 1e-9, "exact"),
+    Pair("pair_samples", pair_samples, 1e-12, "exact"),
 )
 
 

@@ -16,10 +16,8 @@ digits.
 
 from __future__ import annotations
 
-import functools
 import math
-import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -29,7 +27,7 @@ from .backends import pick
 from .checking import as_float, check_count, check_finite, generator
 from .errors import InvalidParameterError
 from .estimate import Estimate
-from .moments import Moments
+from .moments import Moments, blocks
 
 __all__ = ["ESTIMATORS", "PRECISIONS", "shared_mmse", "shared_moments", "shared_samples"]
 
@@ -152,26 +150,19 @@ def shared_moments(
         rows = max(1, min(_HELD // (min(levels, len(a)) * width), _CACHED // (len(weights) * width)))
     else:
         levels, rows = _HELD, max(1, min(_ROWS, _HELD // len(a)))
-    parts, done = [], 0
-    for at in _blocks(len(a), levels):
-        blocks = []
-        for some in _blocks(count, rows):
-            drawn = (x0[some], noise[some], own[some])
-            block = samples(*drawn, weights, means, tau2, a[at], sigma[at], estimator)
-            blocks.append(Moments.of(block))
-            done += block.size
-            if progress is not None:
-                progress(done // len(a), count)
-        parts.append(functools.reduce(operator.add, blocks))
-    return Moments(
-        count, np.concatenate([p.mean for p in parts]), np.concatenate([p.deviation for p in parts])
-    )
+
+    def block(some: slice, at: slice) -> Array:
+        drawn = (x0[some], noise[some], own[some])
+        return samples(*drawn, weights, means, tau2, a[at], sigma[at], estimator)
+
+    return Moments.of_blocks(block, (count, len(a)), rows, levels, progress)
 
 
 def _seconds(samples: int, levels: int, means: Array, estimator: str) -> float:
     """About what the plain function takes."""
     components, d = means.shape
-    return samples * levels * components * (6e-9 if estimator == "pair" else 6e-9 + 3e-10 * d)
+    each = 6e-9 if estimator == "pair" else 6e-9 + 3e-10 * d
+    return float(samples * levels * components * each)
 
 
 def shared_samples(
@@ -205,7 +196,7 @@ def shared_samples(
     p = x0 - centre
     share = weights / weights.max()
     sums = np.zeros((len(x0), len(a), _columns(estimator, x0.shape[1])))
-    for some in _blocks(len(means), max(1, _CACHED // (x0.shape[1] + 2))):
+    for some in blocks(len(means), max(1, _CACHED // (x0.shape[1] + 2))):
         apart = means[some] - centre[:, None, :]
         along = apart @ np.stack([p, noise], axis=-1)
         squared = np.einsum("mcd,mcd->mc", apart, apart)
@@ -251,10 +242,6 @@ def _levels(a: Array, sigma: Array, tau2: float) -> _Levels:
     )
 
 
-def _blocks(total: int, size: int) -> Iterator[slice]:
-    return (slice(start, start + size) for start in range(0, total, size))
-
-
 def _columns(estimator: str, d: int) -> int:
     """Width of the sums: 1, then G and E for "pair", ‖D‖² and D for "trace", D for the others."""
     return {"pair": 3, "trace": d + 2}.get(estimator, d + 1)
@@ -267,7 +254,7 @@ def _add_weighted(sums: Array, products: Array, terms: Array, level: _Levels) ->
     terms    : (M, C, F)
     """
     size = max(32, _CACHED // (products.shape[0] * products.shape[2]))
-    for at in _blocks(sums.shape[1], size):
+    for at in blocks(sums.shape[1], size):
         factors = np.stack([-level.distance[at], level.noise[at]], axis=-1)
         # What no level of this block can lift above the smallest number is left out: at high SNR nearly all.
         ends = np.stack([factors.min(0), factors.max(0)])[:, None, :, None]

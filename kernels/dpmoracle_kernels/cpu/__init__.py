@@ -18,6 +18,7 @@ _MODULES = {
     "monge": ["certify"],
     "multiplier": ["multiplier_path"],
     "moments": ["shared_samples"],
+    "features": ["pair_samples"],
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 

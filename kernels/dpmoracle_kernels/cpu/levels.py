@@ -47,7 +47,8 @@ def sorted_levels(a: Array, sigma: Array, tau2: float, dtype: Any, largest: floa
     largest : logarithm of the largest prior weight over the own
     `cut` is where a weight is no normal number of that dtype any more.
     """
-    s = a / sigma
+    with np.errstate(divide="ignore"):
+        s = a / sigma
     order = np.argsort(s, kind="stable")
     a, sigma, s = a[order], sigma[order], s[order]
     v = a * a * tau2 + sigma * sigma

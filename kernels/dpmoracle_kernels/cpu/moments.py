@@ -49,7 +49,7 @@ def shared_samples(
     x0, noise : (M, d) drawn as means[own] + sqrt(tau2) ζ, and standard normal ε
     own       : (M,) component that each sample was drawn from
     weights   : (C,) >= 0        means : (C, d), float32 for products and exponentials in float32
-    a, sigma  : (T,) float64 levels, a >= 0 and sigma > 0
+    a, sigma  : (T,) float64 levels, a >= 0 and a² tau2 + sigma² > 0
     estimator : "pair", "trace", "residual", "score", or "gamma"
     """
     mixture = cloud(weights, np.asarray(means), tau2)
@@ -82,7 +82,10 @@ def _pairs(
 ) -> None:
     """½ Σ_i w_i (Tr S_i + ‖x_0 - m_i‖²)/d, expanded about the own component by G and E."""
     m, d = p.shape
-    tilt = None if tau2 == 0 else (tau2 * level.a / level.sigma).astype(mixture.dtype)
+    tilt = None
+    if tau2 > 0:  # without noise nothing is left of x_0 - m_i, and any tilt will do
+        ratio = np.divide(level.a, level.sigma, out=np.zeros_like(level.a), where=level.sigma > 0)
+        tilt = (tau2 * ratio).astype(mixture.dtype)
     arrays = (mixture.means, mixture.half, mixture.log_weights, mixture.near, mixture.reach)
     levels = (level.distance, level.noise, tilt, level.cut, tau2, level.table, level.base)
 

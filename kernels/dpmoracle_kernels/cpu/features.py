@@ -1,0 +1,113 @@
+r"""V_t of any mixture, for all levels from matrix products: the pair estimator through its quadratic features.
+
+In the eigenbasis of component i, with P = U_iᵀ(x_0 - m_i), N = U_iᵀε and v = a² e + σ², the exponents
+-½ Σ_k (aP_k + σN_k)²/v_k and the residuals Σ_k (σ² P_k - aσ e_k N_k)²/v_k² are products of the features (P², PN, N²)
+with one table of coefficients; the softmax over the components is one pass over their results.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .compiled import compiled
+from .exponential import LOG2E, exp2
+from .threads import in_pieces
+
+__all__ = ["pair_samples"]
+
+Array = NDArray[Any]
+
+# Numbers held at once by exponents and residuals, and samples in one piece of work for a thread.
+_HELD, _PIECE = 2**22, 8
+
+
+def pair_samples(
+    x0: Array,
+    noise: Array,
+    log_weights: Array,
+    means: Array,
+    spectrum: Array,
+    basis: Array | None,
+    a: Array,
+    sigma: Array,
+) -> Array:
+    """(M, T) float64 values ½ Σ_i r_i (Tr S_i + ‖x_0 - m_i‖²)/d; the dtype of the means is that of the products.
+
+    x0, noise   : (M, d) a draw from the mixture, and standard normal ε        log_weights : (C,)        means : (C, d)
+    spectrum    : (C or 1, d or 1) eigenvalues >= 0        basis : None or (C or 1, d, d)        a, sigma : (T,)
+    """
+    dtype = np.dtype(np.float32 if np.asarray(means).dtype == np.float32 else np.float64)
+    centres, shapes = np.asarray(means, np.float64), np.asarray(spectrum, np.float64)
+    tables = [
+        _coefficients(shapes[i % len(shapes)], float(log_weights[i]), x0.shape[1], a, sigma, dtype)
+        for i in range(len(centres))
+    ]
+    out = np.empty((len(x0), len(a)))
+    rows = max(1, _HELD // (2 * len(centres) * len(a)))
+    for start in range(0, len(x0), rows):
+        some = slice(start, start + rows)
+        values = np.empty((len(centres), len(out[some]), 2 * len(a)), dtype)
+        for i, (table, added) in enumerate(tables):
+            frame = None if basis is None else basis[i % len(basis)]
+            features = _features(x0[some] - centres[i], noise[some], frame, shapes.shape[1])
+            np.matmul(features.astype(dtype, copy=False), table, out=values[i])
+            values[i] += added
+
+        def piece(first: int, stop: int, values: Array = values, part: Array = out[some]) -> None:
+            _averages(values, first, part[first:stop])
+
+        in_pieces(piece, len(out[some]), _PIECE)
+    out *= 0.5 / x0.shape[1]
+    return out
+
+
+def _features(p: Array, noise: Array, frame: Array | None, columns: int) -> Array:
+    """(M, 3 columns) P², PN, N², summed over the directions where one eigenvalue stands for all."""
+    if frame is not None:
+        p, noise = p @ frame, noise @ frame
+    if columns == 1:
+        pairs = ((p, p), (p, noise), (noise, noise))
+        return np.stack([np.einsum("md,md->m", *pair) for pair in pairs], axis=1)
+    return np.concatenate([p * p, p * noise, noise * noise], axis=1)
+
+
+def _coefficients(
+    e: Array, log_weight: float, d: int, a: Array, sigma: Array, dtype: Any
+) -> tuple[Array, Array]:
+    """(3 len(e), 2T) and (2T,): exponents of 2 first, then residuals with the trace of the component."""
+    a, sigma, e = a[None, :], sigma[None, :], e[:, None]
+    v = a * a * e + sigma * sigma
+    repeats = d // len(e)
+    along, across, shrink, push = a / np.sqrt(v), sigma / np.sqrt(v), sigma * sigma / v, a * sigma * e / v
+    exponent = -0.5 * LOG2E * np.concatenate([along * along, 2 * along * across, across * across])
+    residual = np.concatenate([shrink * shrink, -2 * shrink * push, push * push])
+    share = LOG2E * (log_weight - 0.5 * repeats * np.log(v).sum(0))
+    within = repeats * (e * shrink).sum(0)
+    table = np.concatenate([exponent, residual], axis=1)
+    return np.ascontiguousarray(table, dtype), np.concatenate([share, within]).astype(dtype)
+
+
+@compiled(fastmath={"contract"})
+def _averages(values: Array, first: int, out: Array) -> None:
+    """Σ_i w_i residual_i / Σ_i w_i, from values (C, M, 2T), samples from `first` on, into out (m, T)."""
+    size, T = len(values), values.shape[2] // 2
+    top, total, weighted = np.empty(T, values.dtype), np.empty(T, values.dtype), np.empty(T, values.dtype)
+    for m in range(len(out)):
+        top[:] = values[0, first + m, :T]
+        for i in range(1, size):
+            exponent = values[i, first + m, :T]
+            for t in range(T):
+                top[t] = max(top[t], exponent[t])
+        total[:] = 0
+        weighted[:] = 0
+        for i in range(size):
+            exponent, residual = values[i, first + m, :T], values[i, first + m, T:]
+            for t in range(T):
+                w = exp2(exponent[t] - top[t])
+                total[t] += w
+                weighted[t] += w * residual[t]
+        for t in range(T):
+            out[m, t] = weighted[t] / total[t]
