@@ -25,6 +25,7 @@ __all__ = [
     "sharp",
     "steps_within",
     "tolerance",
+    "usual_steps",
 ]
 
 Array = NDArray[np.float64]
@@ -114,6 +115,11 @@ def tolerance(subject: Subject, double: float, single: float) -> float:
 def steps_within(subject: Subject, steps: tuple[int, ...]) -> list[int]:
     """Those numbers of steps that the subject admits, the largest excepted: see the check every_step."""
     return [K for K in steps if subject.max_steps is None or subject.max_steps > K]
+
+
+def usual_steps(subject: Subject, quick: bool) -> list[int]:
+    """Numbers of steps that divide 1000 and that do not, with strides both even and odd."""
+    return steps_within(subject, (5, 7, 10, 12, 20, 99) + (() if quick else (101, 333, 500)))
 
 
 def noise_ratio(level: Level) -> float:

@@ -27,7 +27,8 @@ class Forward:
     """The forward side of a scheduler; i is the position in its own list of times for K steps, from 0.
 
     level       : (i, K) -> the (a, σ) that the scheduler means there
-    add_noise   : (x0, eps, i, K) -> x             velocity : (x0, eps, i, K) -> v = a eps - σ x0
+    add_noise   : (x0, eps, i, K) -> x             velocity : (x0, eps, i, K) -> v
+                  = (a eps - σ x0)/sqrt(a² + σ²), that of the variance-preserving scaling
     scale_input : (x, i, K) -> what the network is given for x at that level
     input_level : (i, K) -> (a, σ) of what the network is given, in the scaling that it was trained for
     init_sigma  : K -> the factor of the standard normal start

@@ -25,8 +25,12 @@ def check_add_noise(subject: Subject, quick: bool = False) -> Result:
 
 
 def check_velocity(subject: Subject, quick: bool = False) -> Result:
-    """get_velocity gives a ε - σ x_0 at the level of its time, in every precision."""
-    return worst("velocity", _gaps(subject, "velocity"), "a eps - sigma x0 at every level")
+    """get_velocity gives a ε - σ x_0 at the level of its time, scaled to a² + σ² = 1, in every precision."""
+    return worst(
+        "velocity",
+        _gaps(subject, "velocity"),
+        "a eps - sigma x0, scaled to a^2 + sigma^2 = 1, at every level",
+    )
 
 
 def check_input_scale(subject: Subject, quick: bool = False) -> Result:
@@ -65,7 +69,7 @@ def _pair(forward: Forward, what: str, x0: Any, eps: Any, i: int, level: Level) 
     if what == "add_noise" and forward.add_noise is not None:
         return forward.add_noise(x0, eps, i, _STEPS), a * x0 + sigma * eps
     if what == "velocity" and forward.velocity is not None:
-        return forward.velocity(x0, eps, i, _STEPS), a * eps - sigma * x0
+        return forward.velocity(x0, eps, i, _STEPS), (a * eps - sigma * x0) / np.hypot(a, sigma)
     if forward.scale_input is None or forward.input_level is None:
         return x0, x0
     target = forward.input_level(i, _STEPS)

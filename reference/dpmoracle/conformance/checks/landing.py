@@ -9,7 +9,7 @@ import numpy as np
 
 from ..law import Level
 from ..results import Result, Seen, worst
-from ..runs import Array, Run, draws, name_call, noise_ratio, play, sharp, steps_within, tolerance
+from ..runs import Array, Run, draws, name_call, noise_ratio, play, sharp, tolerance, usual_steps
 from ..subject import Subject
 from ..worlds import particles, point
 
@@ -24,7 +24,7 @@ def check_landing(subject: Subject, quick: bool = False) -> Result:
     is started at ε = 0 with its noise at zero, and must keep to a m.
     """
     exact = sharp(subject)
-    steps = steps_within(exact, (5, 7, 10, 20, 99) + (() if quick else (101, 333, 500)))
+    steps = usual_steps(exact, quick)
     return worst(
         "landing", (seen for K in steps for seen in _landings(exact, K)), "every step lands on the grid"
     )

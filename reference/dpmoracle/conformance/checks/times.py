@@ -9,7 +9,17 @@ from functools import partial
 from ..law import Level
 from ..model import Call
 from ..results import Result, Seen, judged, worst
-from ..runs import SubjectError, draws, median_distance, name_call, noise_ratio, play, sharp, steps_within
+from ..runs import (
+    SubjectError,
+    draws,
+    median_distance,
+    name_call,
+    noise_ratio,
+    play,
+    sharp,
+    steps_within,
+    usual_steps,
+)
 from ..subject import Subject
 from ..worlds import particles, point, smooth, spread
 
@@ -25,8 +35,7 @@ def check_time_values(subject: Subject, quick: bool = False) -> Result:
 
     Compared in log(σ/a). Where all time values are whole numbers they may be rounded, by half a unit.
     """
-    steps = steps_within(subject, (5, 7, 10, 20, 99) + (() if quick else (101, 333, 500)))
-    seen = (one for K in steps for one in _disagreements(subject, K))
+    seen = (one for K in usual_steps(subject, quick) for one in _disagreements(subject, K))
     return worst("time_values", seen, "every time value stands for the level of its call")
 
 
