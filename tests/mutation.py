@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import types
+from typing import Any
 
 
 def mutant(module: types.ModuleType, *changes: tuple[str, str]) -> types.ModuleType:
@@ -19,3 +20,10 @@ def mutant(module: types.ModuleType, *changes: tuple[str, str]) -> types.ModuleT
     copy.__package__ = module.__package__
     exec(compile(source, f"<mutant of {module.__file__}>", "exec"), copy.__dict__)
     return copy
+
+
+def mutant_of(function: Any, *changes: tuple[str, str]) -> Any:
+    """`function`, a function or class, from the `mutant` of its module."""
+    module = inspect.getmodule(function)
+    assert module is not None
+    return getattr(mutant(module, *changes), function.__name__)

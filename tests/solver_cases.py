@@ -1,9 +1,7 @@
-"""What the tests of the flow and of the solvers share: mixtures, processes, methods, mutants made from the source."""
+"""What the tests of the flow and of the solvers share: mixtures, processes, methods."""
 
 from __future__ import annotations
 
-import inspect
-import types
 from functools import partial
 from typing import Any
 
@@ -38,18 +36,6 @@ def processes() -> dict[str, tuple[Any, Any, Any]]:
         "schedule": (Schedule.linear(1000), 1000, 0),
         "zero terminal": (Schedule.cosine(100, max_beta=1.0), 100, 1),
     }
-
-
-def mutant(function: Any, old: str, new: str) -> Any:
-    """`function` from a copy of its module in which the source text `old` reads `new`."""
-    module = inspect.getmodule(function)
-    source = inspect.getsource(module)
-    assert source.count(old) == 1, f"{old!r} stands {source.count(old)} times in {module.__name__}"
-    copy = types.ModuleType(module.__name__)
-    copy.__package__, copy.__file__ = module.__package__, module.__file__
-    # dataclasses look up their module while they are made; the original serves.
-    exec(compile(source.replace(old, new), f"<mutant of {module.__name__}>", "exec"), copy.__dict__)
-    return getattr(copy, function.__name__)
 
 
 def exact_integral(start: tuple[float, float], end: tuple[float, float], prediction: str, f: Any) -> Any:

@@ -12,7 +12,7 @@ from dpmoracle.claims import World, judge, lu2022
 from dpmoracle.flow import flow_levels
 from dpmoracle.solvers import ddim, dpm_multistep, dpm_singlestep
 from dpmoracle.solvers.coefficients import Step
-from solver_cases import mutant
+from mutation import mutant_of
 
 WORLD = World(np.random.default_rng(0).normal(size=(12, 2)), "normal", 0)
 CLAIMS = {claim.id: claim for claim in lu2022.CLAIMS}
@@ -50,11 +50,11 @@ DDIM = [*FIRST, one_step(right_keep, lambda step: step.gain * step.h)]
 
 
 def single(old, new, **options):
-    return partial(mutant(dpm_singlestep, old, new), **options)
+    return partial(mutant_of(dpm_singlestep, (old, new)), **options)
 
 
 def multi(old, new, **options):
-    return partial(mutant(dpm_multistep, old, new), **options)
+    return partial(mutant_of(dpm_multistep, (old, new)), **options)
 
 
 ORDER_2 = [

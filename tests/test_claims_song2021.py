@@ -10,7 +10,7 @@ from dpmoracle.claims import World, judge, song2021
 from dpmoracle.errors import InvalidParameterError
 from dpmoracle.flow import flow, log_prob_flow
 from dpmoracle.flow_field import divergence, velocity
-from solver_cases import mutant
+from mutation import mutant_of
 
 WORLD = World(np.random.default_rng(0).normal(size=(12, 2)), "normal", 0)
 CLAIMS = {claim.id: claim for claim in song2021.CLAIMS}
@@ -21,7 +21,7 @@ def with_velocity(old, new):
 
     def carry(orc, x, t, s):
         with pytest.MonkeyPatch.context() as patch, np.errstate(all="ignore"):
-            patch.setattr(flow_module, "velocity", mutant(velocity, old, new))
+            patch.setattr(flow_module, "velocity", mutant_of(velocity, (old, new)))
             try:
                 return flow(orc, x, t, s, 1e-6)
             except InvalidParameterError:  # it ran away
@@ -33,7 +33,7 @@ def with_velocity(old, new):
 def with_divergence(old, new):
     def log_prob(orc, x, t, s):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(flow_module, "divergence", mutant(divergence, old, new))
+            patch.setattr(flow_module, "divergence", mutant_of(divergence, (old, new)))
             return log_prob_flow(orc, x, t, s, 1e-6)
 
     return log_prob

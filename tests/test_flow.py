@@ -16,7 +16,8 @@ from dpmoracle import GaussianMixture, InvalidParameterError, Oracle, Process, S
 from dpmoracle import flow as flow_module
 from dpmoracle.flow import flow, flow_levels, flow_log_det, flow_path, log_prob_flow
 from dpmoracle.flow_field import divergence, integrate, last_angle, velocity
-from solver_cases import mixtures, mutant, processes
+from mutation import mutant_of
+from solver_cases import mixtures, processes
 
 MIXTURES, PROCESSES = mixtures(), processes()
 RTOL = 1e-11
@@ -188,7 +189,7 @@ VELOCITY = [
 
 @pytest.mark.parametrize(("old", "new"), VELOCITY)
 def test_a_broken_velocity_is_seen(old, new, monkeypatch):
-    monkeypatch.setattr(flow_module, "velocity", mutant(velocity, old, new))
+    monkeypatch.setattr(flow_module, "velocity", mutant_of(velocity, (old, new)))
     q0, process = MIXTURES["d=1"], Process.vp_linear()
     x = starts(q0, process, 0.8)
     try:
@@ -232,7 +233,7 @@ DIVERGENCE = [
 @pytest.mark.parametrize(("old", "new"), DIVERGENCE)
 def test_a_broken_divergence_is_seen(old, new, monkeypatch):
     assert density_error() < 1e-9
-    monkeypatch.setattr(flow_module, "divergence", mutant(divergence, old, new))
+    monkeypatch.setattr(flow_module, "divergence", mutant_of(divergence, (old, new)))
     assert density_error() > 1e-4
 
 
@@ -245,7 +246,7 @@ LOG_DET = [
 
 @pytest.mark.parametrize(("old", "new"), LOG_DET)
 def test_a_broken_log_det_is_seen(old, new, monkeypatch):
-    monkeypatch.setattr(flow_module, "_with_log_det", mutant(flow_module._with_log_det, old, new))
+    monkeypatch.setattr(flow_module, "_with_log_det", mutant_of(flow_module._with_log_det, (old, new)))
     assert density_error() > 1e-3
 
 

@@ -14,7 +14,8 @@ import pytest
 from dpmoracle import Process, Schedule
 from dpmoracle.solvers.coefficients import Step, half_log_snr, phi
 from dpmoracle.solvers.path import path_of, vp_path
-from solver_cases import exact_integral, mutant
+from mutation import mutant_of
+from solver_cases import exact_integral
 
 ARGUMENTS = [*np.geomspace(1e-12, 60.0, 40), *-np.geomspace(1e-12, 60.0, 40), 1.999, 2.0, -1.999, -2.0]
 
@@ -60,7 +61,7 @@ PHI = [
 
 @pytest.mark.parametrize(("old", "new"), PHI)
 def test_a_broken_phi_is_seen(old, new):
-    assert phi_error(mutant(phi, old, new)) > 5e-14
+    assert phi_error(mutant_of(phi, (old, new))) > 5e-14
 
 
 def level(lam: float, scale: float = 1.0) -> tuple[float, float]:
@@ -129,7 +130,7 @@ STEP = [
 @pytest.mark.parametrize(("old", "new"), STEP)
 def test_a_broken_step_is_seen(old, new):
     with contextlib.suppress(OverflowError):
-        assert not step_error(mutant(Step, old, new)) < 1e-12
+        assert not step_error(mutant_of(Step, (old, new))) < 1e-12
 
 
 def test_the_ends():

@@ -15,7 +15,8 @@ from dpmoracle.solvers.history import Seen
 from dpmoracle.solvers.multistep import multistep
 from dpmoracle.solvers.network import ExactModel
 from dpmoracle.solvers.unipc import _step
-from solver_cases import exact_integral, mutant
+from mutation import mutant_of
+from solver_cases import exact_integral
 
 LAM = [-1.0, -0.4, -0.1, 0.5, 0.8, 1.7]
 NODES = [vp_path(lam) for lam in LAM]
@@ -201,9 +202,9 @@ def test_a_broken_solver_is_seen(name, old, new, truth):
         "unip 3": {"corrector": False},
         "deis 3 log_rho": {"clock": "log_rho"},
     }.get(name, {})
-    run, *_ = case(mutant(function, old, new), order, states, model, predictions, **options)
+    run, *_ = case(mutant_of(function, (old, new)), order, states, model, predictions, **options)
     if function in (ddim, heun):
-        run = mutant(function, old, new)
+        run = mutant_of(function, (old, new))
     with np.errstate(all="ignore"):
         worst = max(exactness(run, truth, p, order, model, states)[0] for p in predictions)
     assert not worst < 1e-4

@@ -10,7 +10,8 @@ import pytest
 
 from dpmoracle import InvalidParameterError
 from dpmoracle.solvers import Yardstick, dpm_multistep, dpm_singlestep, unipc, vp_path
-from solver_cases import METHODS, mixtures, mutant
+from mutation import mutant_of
+from solver_cases import METHODS, mixtures
 
 MIXTURES = mixtures()
 
@@ -66,7 +67,7 @@ SKEW = [
 
 @pytest.mark.parametrize(("old", "new"), SKEW)
 def test_a_broken_third_order_is_seen(old, new, yardsticks):
-    solver = partial(mutant(dpm_singlestep, old, new), order=3, r1=0.25, r2=0.5)
+    solver = partial(mutant_of(dpm_singlestep, (old, new)), order=3, r1=0.25, r2=0.5)
     assert yardsticks["d=1"].measure(solver, steps=(20, 40, 80)).slope < 2.6
     right = partial(dpm_singlestep, order=3, r1=0.25, r2=0.5)
     assert yardsticks["d=1"].measure(right, steps=(20, 40, 80)).slope > 2.75
@@ -88,6 +89,6 @@ PAPER = [
 def test_a_broken_simplified_form_is_seen(function, options, old, new, least, uneven):
     steps = (40, 80, 160)
     assert uneven.measure(partial(function, **options), steps=steps).slope > least
-    broken = partial(mutant(function, old, new), **options)
+    broken = partial(mutant_of(function, (old, new)), **options)
     with np.errstate(all="ignore"), contextlib.suppress(InvalidParameterError):
         assert not uneven.measure(broken, steps=steps).slope > least
