@@ -99,7 +99,7 @@ def test_right_to_a_thousandth_of_the_tolerance(name: str) -> None:
     found = list(QUANTITIES[name].vectors())
     assert found
     for vector in found:
-        assert misses(vector, truth_of(vector)) < 1e-3, vector.id  # measured at most 9e-5
+        assert misses(vector, truth_of(vector)) < 1e-3, vector.id  # measured at most 3e-4
 
 
 @pytest.mark.parametrize("wrong", vectors.WRONG, ids=lambda wrong: f"{wrong.of.name}-{wrong.name}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import formulas, oracle, schedules, solutions, steps, trajectories
+from . import formulas, information, oracle, schedules, solutions, steps, trajectories
 from .schedules import DIGITS
 from .trajectories import two_best
 
@@ -20,5 +20,6 @@ TRUTH: dict[str, Callable[..., Any]] = {
     **oracle.TRUTH,
     **steps.TRUTH,
     **trajectories.TRUTH,
+    **information.TRUTH,
     **solutions.TRUTH,
 }

@@ -7,6 +7,7 @@ import itertools
 import json
 import operator
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import mpmath as mp
@@ -109,6 +110,15 @@ def quadratic(N: int, K: int) -> list[int]:
     return found
 
 
+def spaced(N: int, K: int, spacing: str, steps_offset: int) -> list[int]:
+    """By fractions; `round` takes halves to even."""
+    if spacing == "linspace":
+        return [1 + round(Fraction((N - 1) * k, K - 1)) for k in range(K)]
+    if spacing == "trailing":
+        return [round(Fraction(N * (k + 1), K)) for k in range(K)]
+    return [1 + steps_offset + k * (N // K) for k in range(K)]
+
+
 def nodes(process: dict[str, Any], grid: str, K: int, t_start: float, t_end: float) -> list[Any]:
     start, end = mp.mpf(t_start), mp.mpf(t_end)
     shares = [mp.mpf(k) / K for k in range(K + 1)]
@@ -141,5 +151,6 @@ TRUTH = {
     "process_inverse": lambda process, half_log_snr: [process_time(process, lam) for lam in half_log_snr],
     "even_grid": even,
     "quadratic_grid": quadratic,
+    "diffusers_grid": spaced,
     "solver_nodes": nodes,
 }

@@ -51,40 +51,6 @@ def margin(snr: Any, mmse: Any) -> Any:
     return min((g[i] - g[i + 1]) / max(abs(g[i]), abs(g[i + 1]), u[i]) for i in range(len(g) - 1))
 
 
-def chain_kl(mixture: Any, schedule: Any, timesteps: Any) -> Any:
-    """KL of two joint Gaussians, axis by axis, from their covariance matrices."""
-    spreads, means = exact(mixture["covariances"])[0], exact(mixture["means"])[0]
-    K, bars = len(timesteps), [alpha_bar(schedule, t) for t in timesteps]
-    steps = [Pair(p, q, None) for p, q in itertools.pairwise(bars)]
-    shared = [mp.fsum(step.variance(v) for v in spreads) / len(spreads) for step in steps]
-    total = mp.mpf(0)
-    for spread, mean in zip(spreads, means):
-        var = [q * spread + 1 - q for q in bars]
-        forward = mp.matrix(K, K)
-        for j in range(K):
-            for k in range(K):
-                low, high = min(j, k), max(j, k)
-                forward[j, k] = mp.sqrt(bars[high] / bars[low]) * var[low]
-        centre = mp.matrix([mp.sqrt(q) * mean for q in bars])
-        # Reverse chain: x_K ~ N(0, 1), x_k = slope x_{k+1} + shift + noise, as x = M z + m.
-        m, mixing = mp.matrix(K, 1), mp.matrix(K, K)
-        mixing[K - 1, K - 1] = 1
-        for k in reversed(range(K - 1)):
-            slope = forward[k, k + 1] / var[k + 1]
-            shift = centre[k] - slope * centre[k + 1]
-            m[k] = slope * m[k + 1] + shift
-            for j in range(K):
-                mixing[k, j] = slope * mixing[k + 1, j]
-            mixing[k, k] = mp.sqrt(shared[k])
-        cov = mixing * mixing.T
-        back = m - centre
-        inverse = cov**-1
-        trace = mp.fsum((inverse * forward)[k, k] for k in range(K))
-        far = (back.T * inverse * back)[0]
-        total += (trace + far - K + mp.log(mp.det(cov) / mp.det(forward))) / 2
-    return total
-
-
 def chain(
     mixture: Any, schedule: Any, timesteps: Any, eta: Any, mmse: Any, x_T: Any, noise: Any
 ) -> list[Any]:
@@ -108,6 +74,5 @@ TRUTH = {
     "trajectory_cost": path_cost,
     "optimal_trajectory": lambda snr, mmse, K: two_best(snr, mmse, K)[0],
     "monge_margin": margin,
-    "trajectory_kl": chain_kl,
     "ancestral_chain": chain,
 }

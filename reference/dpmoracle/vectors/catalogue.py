@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import formulas, oracle, schedules, solutions, steps, trajectories
+from . import formulas, information, oracle, schedules, solutions, steps, trajectories
 
 __all__ = ["BY_NAME", "QUANTITIES"]
 
@@ -12,6 +12,7 @@ QUANTITIES = (
     *oracle.QUANTITIES,
     *steps.QUANTITIES,
     *trajectories.QUANTITIES,
+    *information.QUANTITIES,
     *solutions.QUANTITIES,
 )
 BY_NAME = {quantity.name: quantity for quantity in QUANTITIES}

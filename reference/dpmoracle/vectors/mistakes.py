@@ -167,6 +167,17 @@ def first_term(*, snr: Any, mmse: Any, timesteps: Any) -> float:
     return path_cost(snr, mmse, timesteps) - math.log(snr[timesteps[0]] / snr[timesteps[-1]])
 
 
+def reversed_kl(*, mixture: Any, a: float, sigma: float) -> Any:
+    """KL(N(0, I) ‖ q) of one Gaussian q."""
+    q = values.mixture(mixture).diffuse(a, sigma)
+    spread = q.eigenvalues()[0]
+    return 0.5 * np.sum((1 + q.means[0] ** 2) / spread - 1 + np.log(spread))
+
+
+def isotropic(*, covariance: str, **given: Any) -> Any:
+    return right("covariance_cost")(**given, covariance="isotropic")
+
+
 def best_from_zero(**given: Any) -> Any:
     return right("optimal_trajectory")(**given) - 1
 

@@ -42,7 +42,7 @@ WRONG = (
     _wrong(
         "alpha_bar",
         "shifted",
-        "off by one: an array that starts with ᾱ_1, or with ᾱ_0 = 1, read as if it were the other",
+        "ᾱ_{t-1}: off by one, an array that starts with ᾱ_0 = 1 read as one that starts with ᾱ_1",
         mistakes.one_entry_early,
         *values.SCHEDULES,
     ),
@@ -281,6 +281,22 @@ WRONG = (
         mistakes.first_term,
         "12-four",
         "60-five",
+    ),
+    _wrong(
+        "kl_to_normal",
+        "reversed",
+        "KL(N(0, I) ‖ q): the other direction",
+        mistakes.reversed_kl,
+        "gaussian-clean",
+        "gaussian-noisy",
+    ),
+    _wrong(
+        "covariance_cost",
+        "isotropic",
+        "the cost of one variance for all directions",
+        mistakes.isotropic,
+        "gaussian-diagonal",
+        "gaussian-full",
     ),
     _wrong(
         "optimal_trajectory",

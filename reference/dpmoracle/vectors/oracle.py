@@ -47,10 +47,14 @@ def _curves() -> Inputs:
         "covariance_type": "diag",
     }
     found = {}
-    for name, spec in (("line", line), ("pair", pair)):
-        for where, lam in _LAMBDAS.items():
-            a, sigma = values.level(lam)
-            found[f"{name}-{where}"] = {"mixture": spec, "a": a, "sigma": sigma}
+    for name, spec, where in [
+        ("line", line, "clean"),
+        ("line", line, "noisy"),
+        ("pair", pair, "clean"),
+        ("pair", pair, "middle"),
+    ]:
+        a, sigma = values.level(_LAMBDAS[where])
+        found[f"{name}-{where}"] = {"mixture": spec, "a": a, "sigma": sigma}
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..solvers.grids import solver_nodes
-from ..trajectory.grids import even_grid, quadratic_grid
+from ..trajectory.grids import diffusers_grid, even_grid, quadratic_grid
 from . import values
 from .quantity import Quantity
 
@@ -65,6 +65,20 @@ def _half_log_snrs() -> Inputs:
 def _grids() -> Inputs:
     return {
         f"{N}-{K}": {"N": N, "K": K} for N, K in [(1000, 10), (1000, 25), (1000, 300), (4000, 7), (12, 12)]
+    }
+
+
+def _spacings() -> Inputs:
+    cases = [
+        (10, "linspace", 0),
+        (10, "leading", 0),
+        (10, "leading", 1),
+        (7, "leading", 1),
+        (10, "trailing", 0),
+    ]
+    return {
+        f"1000-{K}-{spacing}-{offset}": {"N": 1000, "K": K, "spacing": spacing, "steps_offset": offset}
+        for K, spacing, offset in [*cases, (7, "linspace", 0), (7, "trailing", 0), (61, "trailing", 0)]
     }
 
 
@@ -186,6 +200,23 @@ QUANTITIES = (
         "(K,) timesteps, from 1 to N",
         quadratic_grid,
         _grids,
+        rtol=0.0,
+    ),
+    Quantity(
+        "diffusers_grid",
+        "schedule",
+        "lin2024, table 2; diffusers",
+        "In our indices, diffusers' plus 1. linspace: 1 + round((N - 1) k/(K - 1)). leading: 1 + steps_offset + "
+        "k (N // K). trailing: round(N (k + 1)/K). k = 0..K-1, halves round to even",
+        {
+            "N": "number of timesteps",
+            "K": "number of nodes",
+            "spacing": "linspace, leading or trailing",
+            "steps_offset": "for leading",
+        },
+        "(K,) timesteps, increasing",
+        diffusers_grid,
+        _spacings,
         rtol=0.0,
     ),
     Quantity(

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from ..likelihood import trajectory_kl
 from ..oracle import Oracle
 from ..sampler import reverse_chain
 from ..trajectory import monge_certificate, optimal_trajectory, path_cost
@@ -51,17 +50,6 @@ def _curves() -> Inputs:
     short = _curve(_SHORT)
     wavy = short["mmse"] * (1 + 0.2 * (-1.0) ** np.arange(13))
     return {"12": short, "60": _curve(_LONG), "12-not-monge": short | {"mmse": wavy}}
-
-
-def _kls() -> Inputs:
-    return {
-        f"gaussian-{len(path)}": {
-            "mixture": values.MIXTURES["gaussian"],
-            "schedule": _SHORT,
-            "timesteps": path,
-        }
-        for path in ([1, 12], [1, 4, 7, 12], list(range(1, 13)))
-    }
 
 
 def _chains() -> Inputs:
@@ -126,11 +114,6 @@ def _margin(*, snr: Any, mmse: Any) -> float:
     return monge_certificate(snr, mmse).margin
 
 
-def _kl(*, mixture: Any, schedule: Any, timesteps: Any) -> Any:
-    oracle = Oracle(values.mixture(mixture), values.schedule(schedule))
-    return trajectory_kl(oracle, np.array(timesteps), method="exact").value
-
-
 _CURVE = {
     "snr": "(N+1,) u_t, entry 0 is not used",
     "mmse": "(N+1,) V_t, entry 0 is not used",
@@ -168,18 +151,6 @@ QUANTITIES = (
         _curves,
         rtol=1e-8,
         atol=1e-9,
-    ),
-    Quantity(
-        "trajectory_kl",
-        "trajectory",
-        "bao2022, Theorem 3, without x_0",
-        "KL of the forward chain x_{τ_1}, ..., x_{τ_K} to the reverse chain that starts at N(0, I) and steps with "
-        "N(E[x_s|x_t], σ*² I), λ² = β̃, σ*² as in optimal_variance",
-        {"mixture": "the law of x_0", "schedule": "its kind and parameters", "timesteps": "(K,) increasing"},
-        "nats",
-        _kl,
-        _kls,
-        rtol=1e-9,
     ),
     Quantity(
         "ancestral_chain",
