@@ -9,7 +9,6 @@ import numpy as np
 
 from dpmoracle import Schedule
 from dpmoracle.conformance import StepLaw, from_step
-from dpmoracle.conformance.worlds import smooth
 
 SCHEDULE = Schedule.linear(1000)
 
@@ -37,7 +36,8 @@ def rows_of(levels, i):
 class Euler:
     """Along ε in σ/a, the network predicts ε."""
 
-    output_type, facts = "eps", {"order": 1}
+    output_type = "eps"
+    order = 1
 
     def __init__(self, levels):
         self.levels = levels
@@ -87,7 +87,8 @@ class DDPM(Euler):
 class TwoStep(Euler):
     """DPM-Solver++(2M); the network predicts x_0, the last step to σ = 0 and the first are of order 1."""
 
-    output_type, facts = "x0", {"order": 2}
+    output_type = "x0"
+    order = 2
 
     def prepare(self, K):
         super().prepare(K)
@@ -104,10 +105,27 @@ class TwoStep(Euler):
         return s_s / s_t * x + a_s * (1 - e) * x0
 
 
+class Corrected(TwoStep):
+    """UniPC: the two-step predictor, corrected on arrival with the output that the next step needs anyway."""
+
+    def prepare(self, K):
+        super().prepare(K)
+        self.before = None
+
+    def __call__(self, x0, i, x, noise):
+        if i > 0:
+            a_t, s_t, a_s, s_s = rows_of(self.nodes, i - 1)
+            e = s_s * a_t / (a_s * s_t)
+            old = self.seen[-1][1]
+            x = s_s / s_t * self.before + a_s * ((1 - e) * old + (1 + (1 - e) / math.log(e)) * (x0 - old))
+        self.before = x
+        return super().__call__(x0, i, x, noise)
+
+
 class AdamsBashforth(Euler):
     """Two-step Adams-Bashforth for ε in σ/a, on uneven steps."""
 
-    facts: dict = {"order": 2}  # noqa: RUF012
+    order = 2
 
     def prepare(self, K):
         super().prepare(K)
@@ -121,3 +139,42 @@ class AdamsBashforth(Euler):
             before, old = self.seen[-2]
             eps = eps + 0.5 * h / (now - before) * (eps - old)
         return a_s * (x / a_t + h * eps)
+
+
+def time_level(time):
+    a, sigma = SCHEDULE.levels(round(time))
+    return float(a), float(sigma)
+
+
+def subject(cls, name=None, law=None, dtype="float64", levels=stock_levels, **more):
+    """A sampler of this file, or a broken one, with every capability that from_step can take.
+
+    more : fields of Subject; those in `arguments` go to the sampler itself
+    """
+    arguments = more.pop("arguments", {})
+    made = cls(levels, **arguments)
+    facts = {"stochastic": True, "law": law} if law is not None else {"order": cls.order}
+    if law is None:
+        even = cls(even_levels, **arguments)
+        facts["asymptotic"] = partial(
+            from_step, even, even_levels, cls.output_type, even.prepare, name="even", order=cls.order
+        )
+    if dtype == "float32":
+        facts["promoted"] = partial(subject, cls, name, law, "float64", levels, arguments=arguments, **more)
+    if levels is stock_levels:
+        facts |= {"times": timesteps, "time_level": time_level, "time_range": (1, 1000), "max_steps": 1000}
+    facts |= more
+    return from_step(
+        made, levels, cls.output_type, made.prepare, name=name or cls.__name__, dtype=dtype, **facts
+    )
+
+
+def right_ones():
+    """Hand-written, all right, in float32 and promoted."""
+    plain = [subject(cls, dtype="float32") for cls in (Euler, DDIM, TwoStep, Corrected, AdamsBashforth)]
+    return [
+        *plain,
+        subject(DDIM, "DDIM with noise", StepLaw(0.7), "float32", arguments={"eta": 0.7}),
+        subject(DDPM, "DDPM small", StepLaw(), "float32"),
+        subject(DDPM, "DDPM large", StepLaw(variance="beta"), "float32", arguments={"variance": "large"}),
+    ]

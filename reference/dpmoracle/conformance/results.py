@@ -21,7 +21,7 @@ class Result:
     status   : "passed"; "failed"; "skipped", the subject lacks what the check needs; "xfailed" and "xpassed", an
                expected failure that failed, or did not; "note", a design choice worth knowing and no fault
     measured : the figure that was compared, None where there is none
-    bound    : what it was compared with, in the same units
+    bound    : what it was compared with, in the same units: the most that passes, for the check "order" the least
     detail   : one line for a maintainer: what was seen, where, and what to look at
     """
 
