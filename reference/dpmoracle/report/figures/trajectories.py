@@ -52,13 +52,12 @@ def plot_trajectories(
             label=label,
         )
     ax.set_yticks(range(len(labels)), labels[::-1])
-    if mmse is not None:
-        middle, density = _density(u, v)
+    middle, density = _density(u, v)
+    if density.any():
         base = len(labels) - 0.2
-        ax.fill_between(
-            middle, base, base + _HEIGHT * density / density.max(), color=GREEN, alpha=0.3, linewidth=0
-        )
-        ax.plot(middle, base + _HEIGHT * density / density.max(), color=GREEN, label="sqrt(κ)")
+        height = base + _HEIGHT * density / density.max()
+        ax.fill_between(middle, base, height, color=GREEN, alpha=0.3, linewidth=0)
+        ax.plot(middle, height, color=GREEN, label="sqrt(κ)")
         ax.set_yticks([*range(len(labels)), base + 0.3 * _HEIGHT], [*labels[::-1], "√κ density"])
     ax.set_xlabel("log₁₀ SNR: noise on the left, data on the right")
     ax.tick_params(axis="y", length=0)
@@ -77,17 +76,20 @@ def trajectory_figure(
         (label, t, place[t], None) for label, nodes in paths.items() for t in nodes.tolist()
     ]
     rows += [("sqrt(kappa)", None, x, y) for x, y in zip(middle, density)]
-    share = np.cumsum(density * np.gradient(middle))
-    low, high = np.interp([0.1, 0.9], share / share[-1], middle)
+    told = "κ is 0 here: every trajectory is equally good."
+    if density.any():
+        share = np.cumsum(density * np.gradient(middle))
+        low, high = np.interp([0.1, 0.9], share / share[-1], middle)
+        told = (
+            "The optimal ones crowd where the data are being decided, as the √κ density (green) says for the limit of "
+            f"many steps: 80% of it lies at log₁₀ SNR from {low:.2g} to {high:.2g}. Steps elsewhere gain little."
+        )
     return picture(
         name,
         lambda figure: plot_trajectories(snr, trajectories, figure.add_subplot(), mmse=mmse),
         size=(7.6, 1.6 + 0.27 * (len(paths) + _HEIGHT)),
-        caption=f"Where each trajectory spends its steps; {where}. The optimal ones crowd where the data are being "
-        "decided, as the √κ density (green) says for the limit of many steps: 80% of it lies at log₁₀ SNR from "
-        f"{low:.2g} to {high:.2g}. The even grid spends most of its steps in the noise, where nothing is left to gain.",
-        alt=f"Rows of marks at the log SNR of the timesteps of {', '.join(paths)}, under the √κ density, whose "
-        f"middle 80% reach from {low:.2g} to {high:.2g}.",
+        caption=f"Where each trajectory spends its steps; {where}. {told}",
+        alt=f"Rows of marks at the log SNR of the timesteps of {', '.join(paths)}. {told}",
         csv=csv.dumps(("series", "t", "log10_snr", "density"), rows),
     )
 

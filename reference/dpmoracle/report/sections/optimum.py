@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ...claims.cloud import Cloud
 from ...claims.world import World
 from ...comparison import GRIDS, NODE_COUNTS, RULES, ChainRow, SampleRow, compare_chains, compare_samples
+from ...errors import InvalidParameterError
 from ...likelihood import kl_to_normal
 from ...mixture import GaussianMixture
 from ...trajectory.density import root_kappa_steps
@@ -18,7 +19,7 @@ from ..figures.kl import RULE_NAMES, kl_figure
 from ..figures.style import plain
 from ..page import Cell, Column, Figure, Lines, Outcome, Section, Table
 
-__all__ = ["chain_table", "chain_verdict", "optimum_section", "sample_table", "sample_verdict"]
+__all__ = ["chain_table", "chain_verdict", "data_law", "optimum_section", "sample_table", "sample_verdict"]
 
 _SAMPLES = 200
 
@@ -47,14 +48,17 @@ class _Law:
 
 def optimum_section(world: World, cloud: Cloud) -> Section:
     """Figures and tables of KL on the data and on two mixtures, and of sample distances."""
-    data = GaussianMixture.from_points(cloud.points)
+    data, refused = data_law(cloud)
     wide = GaussianMixture([0.5, 0.5], [[0.0], [0.3]], [0.02, 2.0], "spherical")
-    laws = (
-        _Law("data", cloud.label, data, "monte carlo", few=(100, 4), counts=(10, 25), points=200),
+    laws = [
         _Law("line", "three Gaussians in one dimension", world.lines["three gaussians"], None),
         _Law("wide", "a narrow and a wide Gaussian in one dimension", wide, None, few=(1000, 8)),
         _Law("plane", "three Gaussians in 10 dimensions", world.planes["plane in d=10"], None),
-    )
+    ]
+    if data is not None:
+        laws.insert(
+            0, _Law("data", cloud.label, data, "monte carlo", few=(100, 4), counts=(10, 25), points=200)
+        )
     chains = {law: _chains(world, law) for law in laws}
     distances = {law: _distances(world, law) for law in laws}
     return Section(
@@ -64,6 +68,7 @@ def optimum_section(world: World, cloud: Cloud) -> Section:
             "in nats and in bits per dimension; without the last step, from the first timestep to the data.",
             chain_verdict([row for rows in chains.values() for row in rows]),
             sample_verdict([row for _, rows in distances.values() for row in rows]),
+            *((f"The data are not among them. {refused}",) if refused else ()),
         ),
         figures=tuple(_figure(world, law, rows) for law, rows in chains.items()),
         tables=(
@@ -71,6 +76,14 @@ def optimum_section(world: World, cloud: Cloud) -> Section:
             *(sample_table(rows, where) for where, rows in distances.values()),
         ),
     )
+
+
+def data_law(cloud: Cloud) -> tuple[GaussianMixture | None, str]:
+    """The points as a mixture; or None, and why they make none: numbers too large to square."""
+    try:
+        return GaussianMixture.from_points(cloud.points), ""
+    except InvalidParameterError as error:
+        return None, str(error)
 
 
 def chain_table(rows: Sequence[ChainRow], where: str) -> Table:

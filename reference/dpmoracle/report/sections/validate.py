@@ -16,7 +16,7 @@ from ...plan import make_plan
 from ..page import Section
 from .estimators import estimator_figure
 from .gamma import variance_of_curve
-from .optimum import optimum_section
+from .optimum import data_law, optimum_section
 from .samplers import sampler_section
 from .solvers import solver_section
 from .trajectory import path_figures
@@ -52,15 +52,20 @@ def validate_sections(report: Report, points: Array, progress: Progress | None =
 
 
 def _step_section(world: World, cloud: Cloud) -> Section:
+    title = "V, the variances, the trajectories"
+    mixture = estimator_figure(world)
+    refused = data_law(cloud)[1]
+    if refused:
+        return Section(title, text=(f"Nothing is drawn of the data. {refused}",), figures=(mixture,))
     record = DataRecord.of(cloud.points, cloud.label)
     job = gamma_run.GammaRun(cloud.points, world.schedule, record, "trace", 50, world.seed)
     curve: GammaCurve = job.curve(gamma_run.run(job, _SAMPLES))
-    plan = make_plan(curve, _COUNTS, clip=True)
+    plan = make_plan(curve, [K for K in _COUNTS if K <= world.schedule.N], clip=True)
     return Section(
-        "V, the variances, the trajectories",
+        title,
         text=(
             f"Everything about a chain follows from Vₜ. On {curve.data} it is estimated from {_SAMPLES} samples, the "
             "same for every timestep; the mixtures have it exactly.",
         ),
-        figures=(estimator_figure(world), variance_of_curve(curve), *path_figures(plan)),
+        figures=(mixture, variance_of_curve(curve), *path_figures(plan)),
     )

@@ -1,0 +1,271 @@
+"""Sections: what they say is what was found, for any data, and each terminal variance by a recursion of its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+import pytest
+
+import dpmoracle as dpm
+from dpmoracle.claims import World
+from dpmoracle.claims.cloud import Cloud
+from dpmoracle.claims.results import Report
+from dpmoracle.comparison import GRIDS, RULES, ChainRow, SampleRow
+from dpmoracle.estimate import Estimate
+from dpmoracle.gamma_curve import DataRecord
+from dpmoracle.gamma_run import GammaRun, run
+from dpmoracle.plan import make_plan
+from dpmoracle.report import sections
+from dpmoracle.report.page import Section
+from dpmoracle.report.sections import optimum, samplers, solvers, validate
+from dpmoracle.report.svg import inline
+from small_world import CORNERS, ODD
+
+
+class Short(World):
+    """A short schedule: the same sections in a hundredth of the time."""
+
+    @cached_property
+    def schedule(self):
+        return dpm.Schedule.linear(40, 2e-3, 0.4)
+
+
+@pytest.fixture
+def short(monkeypatch):
+    monkeypatch.setattr(validate, "World", Short)
+    monkeypatch.setattr(optimum, "NODE_COUNTS", (5, 40))
+    monkeypatch.setattr(optimum, "_SAMPLES", 20)
+    monkeypatch.setattr(samplers, "_COUNTS", (5, 20))
+    monkeypatch.setattr(solvers, "_STEPS", (5, 10, 20))
+    real = optimum._Law
+    monkeypatch.setattr(optimum, "_Law", lambda *a, **k: replace(real(*a, **k), few=(20, 3), counts=(5,)))
+
+
+def figures(found):
+    return [figure for section in found for figure in section.figures]
+
+
+def check(found):
+    assert found
+    assert all(isinstance(section, Section) for section in found)
+    names = [figure.name for figure in figures(found)]
+    assert len(names) == len(set(names))
+    for figure in figures(found):
+        inline(figure.svg, figure.name, figure.alt)
+        assert "nan" not in figure.caption + figure.alt
+        assert figure.csv.count("\n") > 1
+    for section in found:
+        for text in (section.title, *section.text, *(table.caption for table in section.tables)):
+            assert "nan" not in text
+
+
+def report(name="corners"):
+    return Report((), 3, name, {}, 0.0)
+
+
+def test_validate_sections(short):
+    seen = []
+    found = sections.validate_sections(report(), CORNERS, lambda *step: seen.append(step))
+    check(found)
+    assert [section.title for section in found] == [
+        "What the optimum buys",
+        "V, the variances, the trajectories",
+        "Orders of the solvers",
+        "Samplers that add noise",
+    ]
+    assert [step[:2] for step in seen] == [(k, 4) for k in range(4)]
+    names = {figure.name for figure in figures(found)}
+    assert names >= {
+        "kl-data",
+        "kl-line",
+        "estimators",
+        "variances",
+        "trajectories",
+        "costs",
+        "orders",
+        "terminal",
+    }
+    assert "corners" in figures(found)[0].caption
+    assert samplers.sampler_section(Short(CORNERS, "corners", 3)) == found[-1], (
+        "the same seed, the same numbers"
+    )
+
+
+@pytest.mark.parametrize("name", ["1e-200", "1e160"])
+def test_any_data_give_a_report(short, name):
+    world = Short(ODD[name], name, 0)
+    cloud = Cloud.of(world, world.rng("report.data"))
+    found = (optimum.optimum_section(world, cloud), validate._step_section(world, cloud))
+    check(found)
+    refused = "1e160" in name
+    assert any("Scale the data" in text for section in found for text in section.text) == refused
+    assert ("kl-data" in {figure.name for figure in figures(found)}) != refused
+
+
+def curve(schedule, points=CORNERS):
+    job = GammaRun(points, schedule, DataRecord.of(points, "corners"), "trace", 50, 0)
+    return job.curve(run(job, 50))
+
+
+def test_gamma_and_trajectory_sections():
+    found = curve(dpm.Schedule.linear(40, 2e-3, 0.4))
+    check(sections.gamma_sections(found))
+    assert [figure.name for figure in figures(sections.gamma_sections(found))] == [
+        "gamma",
+        "mmse",
+        "variances",
+    ]
+    plan = make_plan(found, (12, 5, 8, 20), clip=True)
+    trajectories, costs = figures(sections.trajectory_sections(plan))
+    assert all(f"K = {K}" in trajectories.alt for K in (5, 8, 12, 20))
+    assert "K = 12" in costs.alt
+    assert "K = 20" not in costs.alt, "three staircases at most"
+
+
+def test_check_sections():
+    result = {
+        "subject": "a",
+        "config": "",
+        "check": "c",
+        "status": "passed",
+        "measured": None,
+        "bound": None,
+        "detail": "",
+    }
+    end = {"sampler": "a", "K": 5, "ratio": 0.5}
+    assert sections.check_sections([], "lib") == ()
+    (found,) = sections.check_sections(iter([result]), "lib 1.0", iter([end]), "a Gaussian")
+    check((found,))
+    assert [figure.name for figure in found.figures] == ["conformance", "terminal"]
+
+
+def test_bench_sections():
+    from test_figures import RUN
+
+    (found,) = sections.bench_sections(RUN)
+    check((found,))
+    assert [figure.name for figure in found.figures] == ["ratios", "shares"]
+    assert sections.bench_sections(replace(RUN, results={})) == ()
+
+
+def chain_rows(better):
+    """Two laws of one K each; σ̂² wins where `better` says so."""
+
+    def row(grid, rule, value):
+        kl = Estimate(np.asarray(value), np.asarray(0.5), "monte carlo", np.asarray(np.inf))
+        return ChainRow(10, grid, rule, kl, value / 3, None)
+
+    worth = {"beta": 20.0, "beta_tilde": 900.4}
+    return [
+        row(grid, rule, worth.get(rule, 1.0 if wins else 30.0) + (grid == "optimal") * (rule == "beta"))
+        for wins in better
+        for grid in GRIDS
+        for rule in RULES
+    ]
+
+
+def test_verdict_on_chains_counts():
+    assert "wins everywhere: it is the least of the three in 4 of 4" in optimum.chain_verdict(
+        chain_rows([True, True])
+    )
+    text = optimum.chain_verdict(chain_rows([True, False]))
+    assert "does not win everywhere: it is the least of the three in 2 of 4" in text
+    assert "worse than the even grid in 2 of 2" in text
+
+
+def test_layout_of_the_chain_table():
+    table = optimum.chain_table(chain_rows([True]), "toys")
+    assert table.columns == ("timesteps", "variance", "K = 10")
+    assert [row[:2] for row in table.rows] == [(f"{g} grid", v) for g in GRIDS for v in ("β", "β̃", "σ̂²")]
+    assert [str(row[2]) for row in table.rows][:3] == ["20 ± 0.5", "900 ± 0.5", "1 ± 0.5"]
+    assert table.rows[1][2].below == "300 bits/dim"
+
+
+def sample_rows(*gains):
+    far = Estimate(np.asarray(0.1), np.asarray(0.01), "monte carlo", np.asarray(np.inf))
+    return [
+        SampleRow(10, "even", name, far, (0.05, 0.15), gain)
+        for gain in gains
+        for name, gain in (("ddim", (0.0, 0.0)), ("analytic-ddim", gain))
+    ]
+
+
+def test_verdict_on_samples_needs_an_interval_that_excludes_zero():
+    rows = sample_rows((0.1, 0.2), (-0.2, -0.1), (-0.1, 0.1))
+    text = optimum.sample_verdict(rows)
+    assert "is not shown to win everywhere" in text
+    assert "of 3 cases 1 nearer, 1 farther, 1 undecided" in text
+    assert "wins everywhere" in optimum.sample_verdict(sample_rows((0.1, 0.2)))
+    table = optimum.sample_table(rows, "toys")
+    assert [str(row[-1]) for row in table.rows] == ["nearer", "farther", "undecided"]
+    assert table.rows[1][-2] == "-0.2 to -0.1"
+
+
+TERMINAL = dpm.GaussianMixture([1.0], [[0.4]], [0.49], "spherical")
+ETAS = {"DDPM, β": 1.0, "DDPM, β̃": 1.0, "DDPM, σ̂²": 1.0, "DDIM, η = 0.5": 0.5}
+
+
+def recursion(world, label, K, wrong=""):
+    """Variance of the samples over that of the data: var_s = g² var_t + σ², from the linear mean alone.
+
+    x̂_0 = k_t x with k_t = s² sqrt(ᾱ)/(ᾱ s² + β̄); the step is c_1 x + (sqrt(ᾱ_s) - c_1 sqrt(ᾱ_t)) x̂_0 with
+    c_1² = (β̄_s - λ²)/β̄_t.
+    """
+    a, b, size = world.schedule.alpha_bar, world.schedule.beta_bar, 0.49
+    nodes = dpm.even_grid(world.schedule.N, K)
+    var = 1.0
+    for s, t in zip(nodes[-2::-1], nodes[:0:-1]):
+        gain, v = size * np.sqrt(a[t]) / (a[t] * size + b[t]), size * b[t] / (a[t] * size + b[t])
+        tilde = b[s] / b[t] * (1 - a[t] / a[s])
+        lam2 = ETAS[label] ** 2 * tilde
+        along = np.sqrt((b[s] - lam2) / b[t])
+        c = np.sqrt(a[s]) - along * np.sqrt(a[t])
+        sigma2 = {"DDPM, β": 1 - a[t] / a[s], "DDPM, σ̂²": lam2 + c**2 * v}.get(label, lam2)
+        var = (along + c * gain) ** 2 * var + sigma2
+    t = nodes[0]
+    k = size * np.sqrt(a[t]) / (a[t] * size + b[t])
+    if wrong == "noise in the last step":
+        return (k**2 * var + b[t]) / size
+    if wrong == "no last step":
+        return var / size
+    if wrong == "deviation":
+        return np.sqrt(k**2 * var / size)
+    return k**2 * var / size
+
+
+WORLD = Short(CORNERS, "corners", 0)
+
+
+@pytest.mark.parametrize("label", ETAS)
+@pytest.mark.parametrize("K", [5, 20, 40])
+def test_terminal_ratio_by_the_recursion(label, K):
+    ratio = dict(samplers.terminal_ratios(WORLD, TERMINAL, K))[label]
+    assert ratio == pytest.approx(recursion(WORLD, label, K), rel=1e-9)
+    for wrong in ("noise in the last step", "no last step", "deviation"):
+        broken = recursion(WORLD, label, K, wrong)
+        if abs(ratio - 1) > 1e-3 or wrong != "deviation":  # the root of 1 is 1
+            assert ratio != pytest.approx(broken, rel=1e-6)
+
+
+def test_terminal_ratio_of_the_sde_solver_by_sampling():
+    """Both orders against 200,000 samples."""
+    from dpmoracle.solvers.network import ExactModel
+    from dpmoracle.solvers.stochastic import sde_dpm_solver
+
+    found = dict(samplers.terminal_ratios(WORLD, TERMINAL, 8))
+    rng = np.random.default_rng(5)
+    for order in (1, 2):
+        x = rng.standard_normal((200_000, 1))
+        end = sde_dpm_solver(ExactModel(TERMINAL, "data"), x, samplers._levels(WORLD, 8), order, rng=rng)
+        # six standard errors of a variance: sqrt(2/M) each, false alarm 2e-9
+        assert end.var() / 0.49 == pytest.approx(
+            found[f"SDE-DPM-Solver++ {order}, even in λ"], rel=6 * np.sqrt(2 / 2e5)
+        )
+
+
+def test_levels_make_K_evaluations():
+    levels = samplers._levels(WORLD, 8)
+    assert levels.shape == (9, 2)
+    assert levels[-1].tolist() == [1.0, 0.0]
