@@ -12,6 +12,7 @@ from ..sampler import clean_prediction
 from ..sde_step import ml_sde_coefficients
 from . import values
 from .quantity import Cases, Quantity
+from .values import on_schedule
 
 __all__ = ["QUANTITIES"]
 
@@ -67,52 +68,8 @@ def _times() -> Inputs:
     }
 
 
-def _lambda2_ddpm(*, schedule: Any, s: int, t: int) -> Any:
-    return variance.lambda2_ddpm(values.schedule(schedule), s, t)
-
-
-def _lambda2_ddim(*, schedule: Any, s: int, t: int, eta: float) -> Any:
-    return variance.lambda2_ddim(values.schedule(schedule), s, t, eta)
-
-
-def _reverse_coefficient(*, schedule: Any, s: int, t: int, lam2: float) -> Any:
-    return variance.reverse_coefficient(values.schedule(schedule), s, t, lam2)
-
-
-def _forward_posterior_mean(*, schedule: Any, s: int, t: int, lam2: float, x_t: Any, x0: Any) -> Any:
-    return variance.forward_posterior_mean(values.schedule(schedule), s, t, x_t, x0, lam2)
-
-
-def _optimal_mean(*, schedule: Any, s: int, t: int, lam2: float, x_t: Any, score: Any) -> Any:
-    return variance.optimal_mean(values.schedule(schedule), s, t, x_t, score, lam2)
-
-
-def _mmse_from_gamma(*, schedule: Any, t: int, gamma_t: float) -> Any:
-    return variance.mmse_from_gamma(values.schedule(schedule), t, gamma_t)
-
-
-def _optimal_variance(*, schedule: Any, s: int, t: int, lam2: float, gamma_t: float) -> Any:
-    return variance.optimal_variance(values.schedule(schedule), s, t, gamma_t, lam2)
-
-
-def _from_mmse(*, schedule: Any, s: int, t: int, lam2: float, mmse_t: float) -> Any:
-    return variance.optimal_variance_from_mmse(values.schedule(schedule), s, t, mmse_t, lam2)
-
-
-def _bounds(*, schedule: Any, s: int, t: int, lam2: float, data_range: Any) -> Any:
-    return variance.variance_bounds(values.schedule(schedule), s, t, lam2, tuple(data_range))
-
-
-def _last_step_bound(*, y: float, data_range: Any, levels: int) -> float:
-    return variance.last_step_bound(y, tuple(data_range), levels)
-
-
 def _clean(*, schedule: Any, t: int, x_t: Any, output: Any, predicts: str) -> Any:
     return clean_prediction(values.schedule(schedule), t, np.array(x_t), np.array(output), predicts)
-
-
-def _ml_sde(*, schedule: Any, s: int, t: int, mmse_t: float, rate: float) -> Any:
-    return list(ml_sde_coefficients(values.schedule(schedule), s, t, mmse_t, rate))
 
 
 def _last_steps() -> Inputs:
@@ -149,7 +106,7 @@ QUANTITIES = (
         "λ² = β̃_{s|t} = (β̄_s/β̄_t) β_{t|s}",
         _STEP,
         "variance of q(x_s|x_t, x_0)",
-        _lambda2_ddpm,
+        on_schedule(variance.lambda2_ddpm),
         _steps(),
     ),
     Quantity(
@@ -159,7 +116,7 @@ QUANTITIES = (
         "λ² = η² β̃_{s|t}",
         _STEP | {"eta": "η in [0, 1]"},
         "λ²",
-        _lambda2_ddim,
+        on_schedule(variance.lambda2_ddim),
         _steps("eta"),
     ),
     Quantity(
@@ -169,7 +126,7 @@ QUANTITIES = (
         "c = sqrt(ᾱ_s) - sqrt(β̄_s - λ²) sqrt(ᾱ_t/β̄_t)",
         _LAM2,
         "c",
-        _reverse_coefficient,
+        on_schedule(variance.reverse_coefficient),
         _steps("lam2"),
     ),
     Quantity(
@@ -179,7 +136,7 @@ QUANTITIES = (
         "μ̃ = sqrt(ᾱ_s) x_0 + sqrt(β̄_s - λ²) (x_t - sqrt(ᾱ_t) x_0)/sqrt(β̄_t)",
         _LAM2 | {"x_t": "(d,)", "x0": "(d,)"},
         "(d,) mean of q(x_s|x_t, x_0)",
-        _forward_posterior_mean,
+        on_schedule(variance.forward_posterior_mean),
         _steps("lam2", x_t=_X, x0=_CLEAN),
         atol=1e-10,
     ),
@@ -190,7 +147,7 @@ QUANTITIES = (
         "μ* = μ̃(x_t, x_0) with x_0 = (x_t + β̄_t score)/sqrt(ᾱ_t)",
         _LAM2 | {"x_t": "(d,)", "score": "(d,) ∇log q_t(x_t)"},
         "(d,) E[x_s|x_t]",
-        _optimal_mean,
+        on_schedule(variance.optimal_mean),
         _steps("lam2", x_t=_X, score=_SCORE),
         atol=1e-10,
     ),
@@ -201,7 +158,7 @@ QUANTITIES = (
         "V_t = (β̄_t/ᾱ_t)(1 - β̄_t Γ_t)",
         {"schedule": "its kind and parameters", "t": "timestep", "gamma_t": "Γ_t = E|score|²/d"},
         "V_t = E Tr Cov(x_0|x_t)/d",
-        _mmse_from_gamma,
+        on_schedule(variance.mmse_from_gamma),
         _times,
     ),
     Quantity(
@@ -211,7 +168,7 @@ QUANTITIES = (
         "σ*² = λ² + (sqrt(β̄_t/α_{t|s}) - sqrt(β̄_s - λ²))² (1 - β̄_t Γ_t), α_{t|s} = ᾱ_t/ᾱ_s",
         _LAM2 | {"gamma_t": "Γ_t = E|score|²/d"},
         "σ*²",
-        _optimal_variance,
+        on_schedule(variance.optimal_variance),
         _steps("lam2", "gamma_t"),
     ),
     Quantity(
@@ -221,7 +178,7 @@ QUANTITIES = (
         "σ*² = λ² + c² V_t, c as in reverse_coefficient",
         _LAM2 | {"mmse_t": "V_t = E Tr Cov(x_0|x_t)/d"},
         "σ*²",
-        _from_mmse,
+        on_schedule(variance.optimal_variance_from_mmse),
         _steps("lam2", "mmse_t"),
     ),
     Quantity(
@@ -231,7 +188,7 @@ QUANTITIES = (
         "λ² <= σ*² <= λ² + c² min(β̄_t/ᾱ_t, ((b - a)/2)²)",
         _LAM2 | {"data_range": "[a, b], every coordinate of x_0 lies in it"},
         "[lower, upper]",
-        _bounds,
+        on_schedule(variance.variance_bounds),
         _steps("lam2", data_range=[-1.0, 1.0]),
         atol=1e-14,
     ),
@@ -242,7 +199,7 @@ QUANTITIES = (
         "σ² <= (π/2) (y (b - a)/(levels - 1))², because E|σε| = σ sqrt(2/π)",
         {"y": "grey levels tolerated", "data_range": "[a, b], black and white", "levels": "of grey"},
         "the largest σ² of the last noisy step",
-        _last_step_bound,
+        variance.last_step_bound,
         _last_steps,
     ),
     Quantity(
@@ -270,7 +227,7 @@ QUANTITIES = (
         "ν = sqrt(ᾱ_s) β_{t|s}/β̄_t",
         _STEP | {"mmse_t": "V_t", "rate": "r, noise rate times step"},
         "[κ, ω, σ²]",
-        _ml_sde,
+        on_schedule(ml_sde_coefficients),
         _steps("mmse_t", rate=0.3),
     ),
 )

@@ -57,10 +57,10 @@ that passes.
 ## Tolerances
 
 They are for float64 and leave room for a plain implementation: computed again in 40 digits, and by other roads, every
-vector is right to a thousandth of its tolerance (dpmoracle's tests check that). In float32 take rtol = atol = 1e-4 to
-begin with; where digits cancel (β̄ at small t, optimal variances of neighbouring steps) float32 is worse than that, and
-such differences are yours to judge. On another processor the last digits of some numbers may differ when these files
-are made again, by far less than the tolerances.
+vector is right to a thousandth of its tolerance (dpmoracle's tests check that). In float32 take rtol = 1e-4, and for
+atol 1e-4 of the largest entry, to begin with; where digits cancel (β̄ at small t, optimal variances of neighbouring
+steps) float32 is worse than that, and such differences are yours to judge. On another processor the last digits of
+some numbers may differ when these files are made again, by far less than the tolerances.
 
 ## If yours differs
 

@@ -17,6 +17,7 @@ from ..solvers.stochastic import sde_step_parts
 from ..variance import lambda2_ddim
 from . import values
 from .quantity import Quantity
+from .values import on_schedule
 
 __all__ = ["INTEGRAL", "QUANTITIES"]
 
@@ -197,14 +198,6 @@ def _singlestep(
     return dpm_singlestep(model, np.array(x), [start, end], order, prediction, r1=r1, r2=r2, form=form)
 
 
-def _ancestral(*, schedule: Any, **step: Any) -> Any:
-    return ancestral_step(values.schedule(schedule), **step)
-
-
-def _ml_sde(*, schedule: Any, **step: Any) -> Any:
-    return ml_sde_step(values.schedule(schedule), **step)
-
-
 #: what every exponential integrator is, for a polynomial p in place of the network
 INTEGRAL = (
     "With λ = log(a/σ), t the start and s the end: E[p] = (σ_s/σ_t) x + σ_s ∫ e^λ p(λ) dλ (data, p stands for x_0), "
@@ -236,7 +229,7 @@ QUANTITIES = (
         "notes eqs. (1), (2); ho2020, algorithm 2; song2021ddim, eq. (12)",
         "x_s = sqrt(ᾱ_s) x_0 + sqrt(β̄_s - λ²) (x_t - sqrt(ᾱ_t) x_0)/sqrt(β̄_t) + sqrt(σ²) z",
         _DPM | {"x0": "(d,) prediction of x_0", "lam2": "λ²", "sigma2": "σ², a variance", "noise": "(d,) z"},
-        _ancestral,
+        on_schedule(ancestral_step),
         _chain_cases,
     ),
     _step(
@@ -244,7 +237,7 @@ QUANTITIES = (
         "popov2022, eq. (9)",
         "x_s = x_t + r [(1/2 + ω) x_t + (1 + κ) score] + sqrt(σ²) z, κ, ω, σ² as in ml_sde_coefficients, for any r",
         _DPM | {"score": "(d,) ∇log q_t(x_t)", "mmse_t": "V_t", "noise": "(d,) z"},
-        _ml_sde,
+        on_schedule(ml_sde_step),
         _ml_cases,
     ),
     _step(

@@ -102,10 +102,6 @@ def chain(
     return np.array([x for _, x in states])
 
 
-def _path_cost(*, snr: Any, mmse: Any, timesteps: Any) -> float:
-    return path_cost(snr, mmse, timesteps)
-
-
 def _optimal(*, snr: Any, mmse: Any, K: int) -> Any:
     return optimal_trajectory(snr, mmse, K, method="dense").timesteps
 
@@ -126,7 +122,7 @@ QUANTITIES = (
         "Σ J over the steps, J(s, t) = log(σ*²/β̃) = log(1 + V_t (u_s - u_t))",
         _CURVE | {"timesteps": "(K,) increasing from 1 to N"},
         "sum of J: nats times 2/d",
-        _path_cost,
+        path_cost,
         _costs,
     ),
     Quantity(

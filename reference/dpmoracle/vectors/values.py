@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +18,12 @@ from ..processes.schedule import Schedule
 __all__ = [
     "MIXTURES",
     "SCHEDULES",
+    "SPECIAL",
     "decode",
     "encode",
     "level",
     "mixture",
+    "on_schedule",
     "oracle_at",
     "process",
     "schedule",
@@ -104,6 +106,15 @@ def schedule(spec: Spec) -> Schedule:
     kind = parts.pop("kind")
     made: Schedule = getattr(Schedule, "from_betas" if kind == "betas" else kind)(**parts)
     return made
+
+
+def on_schedule(function: Callable[..., Any]) -> Callable[..., Any]:
+    """function(sch, ...) as a function of named JSON values, the spec of its schedule among them."""
+
+    def compute(**given: Any) -> Any:
+        return function(schedule(given.pop("schedule")), **given)
+
+    return compute
 
 
 def process(spec: Spec) -> Process:
