@@ -184,11 +184,17 @@ def test_layout_of_the_chain_table():
 
 
 def sample_rows(*gains):
-    far = Estimate(np.asarray(0.1), np.asarray(0.01), "monte carlo", np.asarray(np.inf))
+    """A row of both samplers on both grids for each gain; on the optimal grid DDIM is twice as far."""
+
+    def row(grid, name, low, gain=(0.0, 0.0)):
+        far = Estimate(np.asarray(low + 0.05), np.asarray(0.01), "monte carlo", np.asarray(np.inf))
+        return SampleRow(10, grid, name, far, (low, low + 0.1), gain)
+
     return [
-        SampleRow(10, "even", name, far, (0.05, 0.15), gain)
+        row(grid, name, low, gain if name == "analytic-ddim" else (0.0, 0.0))
         for gain in gains
-        for name, gain in (("ddim", (0.0, 0.0)), ("analytic-ddim", gain))
+        for grid, low in (("even", 0.1), ("optimal", 0.21))
+        for name in ("ddim", "analytic-ddim")
     ]
 
 
@@ -196,11 +202,13 @@ def test_verdict_on_samples_needs_an_interval_that_excludes_zero():
     rows = sample_rows((0.1, 0.2), (-0.2, -0.1), (-0.1, 0.1))
     text = optimum.sample_verdict(rows)
     assert "is not shown to win everywhere" in text
-    assert "of 3 cases 1 nearer, 1 farther, 1 undecided" in text
+    assert "of 6 cases 2 nearer, 2 farther, 2 undecided" in text
+    assert "of 3 cases 0 come nearer and 3 go farther" in text
     assert "wins everywhere" in optimum.sample_verdict(sample_rows((0.1, 0.2)))
     table = optimum.sample_table(rows, "toys")
-    assert [str(row[-1]) for row in table.rows] == ["nearer", "farther", "undecided"]
-    assert table.rows[1][-2] == "-0.2 to -0.1"
+    assert [str(row[-1]) for row in table.rows] == ["nearer"] * 2 + ["farther"] * 2 + ["undecided"] * 2
+    assert table.rows[2][-2] == "-0.2 to -0.1"
+    assert [row[0] for row in table.rows[:2]] == ["even grid", "optimal grid"]
 
 
 TERMINAL = dpm.GaussianMixture([1.0], [[0.4]], [0.49], "spherical")
