@@ -182,8 +182,7 @@ class _Reader:
         if name in ("bigl", "bigr"):
             return _operator(_sign(self.take()), ' minsize="1.25em" maxsize="1.25em"')
         if name == "mathbb":
-            letter = self.take().strip("{")
-            return f"<mi>{self.double(letter)}</mi>"
+            return f"<mi>{self.double()}</mi>"
         if name in ("text", "mathrm", "operatorname"):
             self.at -= len(name) + 1
             tag = "mtext" if name == "text" else "mi"
@@ -193,7 +192,12 @@ class _Reader:
             return ""
         raise _Unknown
 
-    def double(self, letter: str) -> str:
+    def double(self) -> str:
+        letter = self.take()
+        if letter == "{":
+            letter = self.take()
+            if self.take() != "}":
+                raise _Unknown
         if letter not in _DOUBLE:
             raise _Unknown
         return _DOUBLE[letter]

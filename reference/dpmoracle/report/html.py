@@ -33,8 +33,8 @@ def check(path: str | os.PathLike[str], who: str) -> None:
 
 
 def write_html(path: str | os.PathLike[str], page: Page, who: str = "write_html") -> None:
-    """Write the page as one file, whole or not at all."""
-    storage.write_text(path, render(page, who), who)
+    """Write the page as one file, whole or not at all; a "?" stands for what is no Unicode (a name of a file)."""
+    storage.write_text(path, render(page, who).encode("utf-8", "replace").decode("utf-8"), who)
 
 
 def render(page: Page, who: str = "render") -> str:

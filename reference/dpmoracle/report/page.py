@@ -5,6 +5,7 @@ All text is plain text: the page escapes it. Only `Figure.svg` is markup, and it
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from ..errors import InvalidParameterError
@@ -102,6 +103,12 @@ class Figure:
     caption: str
     alt: str
     csv: str
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", self.name):
+            raise InvalidParameterError(
+                f"Figure: name must be a letter and then letters, digits, - and _, for a file; got {self.name!r}"
+            )
 
 
 @dataclass(frozen=True)
