@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import types
 from typing import Any
 
 import numpy as np
@@ -277,25 +279,38 @@ def test_wrong_oracles_are_named(arguments: Any, message: str) -> None:
         Oracle(*arguments)
 
 
-def test_a_backend_without_a_kernel_is_refused_at_once() -> None:
-    """Either its library is missing, or it has no kernel of the posterior; never numpy in silence."""
-    for backend in ("numba", "cupy"):
-        with pytest.raises((InvalidParameterError, dpm.MissingExtraError), match=rf"posterior.*{backend}"):
+def test_a_backend_without_a_kernel_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Either its library is missing, or it has no kernel of the score; never numpy in silence."""
+    for backend, module in (("numba", "dpmoracle_kernels.cpu"), ("cupy", "dpmoracle_kernels.gpu")):
+        for name in (backend, module):
+            monkeypatch.setitem(sys.modules, name, None)
+        with pytest.raises(dpm.MissingExtraError, match=rf"mixture_score.*{backend}"):
+            Oracle(Q, LINEAR, backend=backend)
+        for name in (backend, module):
+            monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+        with pytest.raises(InvalidParameterError, match=rf"mixture_score.*no {backend} kernel"):
             Oracle(Q, LINEAR, backend=backend)
     for backend in ("auto", "numpy"):
         assert Oracle(Q, LINEAR, backend=backend).score(np.zeros(2), 5).shape == (2,)
 
 
+def test_precision_is_checked() -> None:
+    with pytest.raises(
+        InvalidParameterError, match=r"Oracle: precision must be one of float64, float32; got 'half'"
+    ):
+        Oracle(Q, LINEAR, precision="half")
+
+
 # -- broken versions -----------------------------------------------------------------------------------------
 
 MUTANTS = {
-    "sign of eps": ("-s[:, None] * p.score, (", "s[:, None] * p.score, ("),
-    "eps without sigma": ("-s[:, None] * p.score, (", "-p.score, ("),
-    "eps with sigma squared": ("-s[:, None] * p.score, (", "-(s * s)[:, None] * p.score, ("),
-    "v without a": ("-(a * s)[:, None] * p.score", "-s[:, None] * p.score"),
-    "v added": ("* p.score - s[:, None] * p.mean", "* p.score + s[:, None] * p.mean"),
-    "v with a x0": ("- s[:, None] * p.mean", "- a[:, None] * p.mean"),
-    "trace for diag": ('"diag": Posterior.diagonal', '"diag": lambda p: p.trace()[:, None] + 0 * p.mean'),
+    "sign of eps": ("-s[:, None] * self._density", "s[:, None] * self._density"),
+    "eps without sigma": ("-s[:, None] * self._density", "-self._density"),
+    "eps with sigma squared": ("-s[:, None] * self._density", "-(s * s)[:, None] * self._density"),
+    "v without a": ("-(a * s)[:, None] * score", "-s[:, None] * score"),
+    "v added": ("* score - s[:, None] * mean", "* score + s[:, None] * mean"),
+    "v with a x0": ("- s[:, None] * mean", "- a[:, None] * mean"),
+    "trace for diag": ("else p.diagonal()", "else p.trace()[:, None] + 0 * p.mean"),
     "cleaned by sigma": ("x / a[:, None]", "x * a[:, None]"),
 }
 

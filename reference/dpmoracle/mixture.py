@@ -9,15 +9,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .arrays import foreign
+from .backends import pick
 from .checking import as_float, check_count, check_finite, generator, offenders
 from .covariances import decompose
 from .errors import InvalidParameterError
-from .posterior import Posterior, posterior, row_blocks
+from .posterior import Posterior, mixture_moments, mixture_score, posterior, row_blocks
 
 __all__ = ["GaussianMixture"]
 
 Array = NDArray[np.float64]
 _FAR = 1e100
+_SECONDS = 4e-7  # of the plain posterior, about, for each number in (B, C, d)
 
 
 class GaussianMixture:
@@ -185,12 +187,12 @@ class GaussianMixture:
     @foreign
     def log_prob(self, x: Any) -> Any:
         """(...,) log density, in nats, of x (..., d). Raises where a component has no density."""
-        return self._over_rows("log_prob", x, lambda p: p.log_prob, ())
+        return self._density("log_prob", x, 0, ())
 
     @foreign
     def score(self, x: Any) -> Any:
         """(..., d) ∇ log density of x (..., d). Raises where a component has no density."""
-        return self._over_rows("score", x, lambda p: p.score, (self.d,))
+        return self._density("score", x, 1, (self.d,))
 
     def sample(self, m: int, rng: np.random.Generator | int | None = None) -> Array:
         """(m, d) independent draws."""
@@ -231,6 +233,31 @@ class GaussianMixture:
         """
         return posterior(x, a, sigma, *self.parts())
 
+    def density(
+        self, x: Array, a: Array, sigma: Array, backend: str = "auto", precision: str = "float64"
+    ) -> tuple[Array, Array]:
+        """(B,) log density of rows x at levels a, sigma (B,), and (B, d) its gradient; nothing validated."""
+        return self._by_rows(mixture_score, x, a, sigma, backend, precision)
+
+    def moments(
+        self, x: Array, a: Array, sigma: Array, backend: str = "auto", precision: str = "float64"
+    ) -> tuple[Array, Array]:
+        """(B, d) E[x_0|x] and (B,) Tr Cov(x_0|x) of rows x at levels a, sigma (B,); nothing validated."""
+        return self._by_rows(mixture_moments, x, a, sigma, backend, precision)
+
+    def _by_rows(
+        self,
+        plain: Callable[..., tuple[Array, Array]],
+        x: Array,
+        a: Array,
+        sigma: Array,
+        backend: str,
+        precision: str,
+    ) -> tuple[Array, Array]:
+        seconds = _SECONDS * len(x) * self.means.size
+        compute = pick(plain.__name__, backend, plain, seconds=seconds)
+        return compute(x if compute is plain else x.astype(precision, copy=False), a, sigma, *self.parts())
+
     def parts(self) -> tuple[Array, Array, Array, Array | None]:
         """log_weights, means, spectrum and basis of `support`, as `posterior` takes them."""
         q = self.support
@@ -255,20 +282,15 @@ class GaussianMixture:
         _refuse_huge(who, name, x)
         return x.reshape(-1, self.d), x.shape[:-1]
 
-    def _over_rows(
-        self, name: str, x: Any, take: Callable[[Posterior], Array], tail: tuple[int, ...]
-    ) -> Array:
+    def _density(self, name: str, x: Any, which: int, tail: tuple[int, ...]) -> Array:
         if self.is_singular:
             raise InvalidParameterError(
                 f"GaussianMixture.{name}: a component with a singular covariance has no density. "
                 "Add noise first: mixture.diffuse(a, sigma) with sigma > 0"
             )
         flat, lead = self.rows(f"GaussianMixture.{name}", x)
-        out = np.empty((len(flat), *tail))
-        for block in self.blocks(len(flat)):
-            level = np.ones(len(flat[block]))
-            out[block] = take(self.posterior(flat[block], level, np.zeros_like(level)))
-        return out.reshape((*lead, *tail))
+        level = np.ones(len(flat))
+        return self.density(flat, level, np.zeros_like(level))[which].reshape((*lead, *tail))
 
     def __repr__(self) -> str:
         return f"GaussianMixture(C={self.n_components}, d={self.d}, covariance_type={self.covariance_type!r})"

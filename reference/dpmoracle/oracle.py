@@ -17,7 +17,7 @@ from .errors import InvalidParameterError
 from .estimate import Estimate
 from .expectation import METHODS, expected
 from .mixture import GaussianMixture
-from .posterior import Posterior, posterior
+from .posterior import mixture_score
 from .processes.schedule import Schedule
 from .shared import PRECISIONS, Progress
 
@@ -43,6 +43,8 @@ class Oracle:
     q0      : GaussianMixture
     process : Schedule (integer t in 0..N) or Process (real t)
     backend : "auto", "numpy", "numba" or "cupy"
+    precision : "float64", or "float32" for kernels that compute in float32 where that is safe and faster; the plain
+              functions compute in float64 always
 
     x is (..., d): NumPy, torch, JAX or CuPy; the result is of the same kind, device and floating dtype (computed
     in float64; integers give float64). t is a scalar or broadcasts against x.shape[:-1]. At σ_t = 0 `x0` returns
@@ -54,6 +56,7 @@ class Oracle:
     q0: GaussianMixture
     process: Forward
     backend: str = "auto"
+    precision: str = "float64"
 
     def __post_init__(self) -> None:
         if not isinstance(self.q0, GaussianMixture):
@@ -65,33 +68,39 @@ class Oracle:
             raise InvalidParameterError(
                 f"Oracle: process must be a Schedule or a Process; got {type(self.process).__name__}"
             )
-        pick(
-            "posterior", self.backend, posterior
-        )  # a kernel that does not exist is refused here, not at first use
+        if self.precision not in PRECISIONS:
+            raise InvalidParameterError(
+                f"Oracle: precision must be one of {', '.join(PRECISIONS)}; got {self.precision!r}"
+            )
+        # A kernel that does not exist is refused here, not at first use.
+        pick("mixture_score", self.backend, mixture_score)
 
     @foreign
     def score(self, x: Any, t: Any) -> Any:
         """(..., d) ∇ log q_t(x)."""
-        return self._predict("score", x, t, lambda p, a, s: p.score, (self.q0.d,))
+        return self._predict("score", x, t, lambda *row: self._density(*row)[1], (self.q0.d,))
 
     @foreign
     def eps(self, x: Any, t: Any) -> Any:
         """(..., d) E[ε | x_t = x] = -σ_t ∇ log q_t(x) [efron2011; Tweedie's formula]."""
-        return self._predict("eps", x, t, lambda p, a, s: -s[:, None] * p.score, (self.q0.d,))
+        return self._predict(
+            "eps", x, t, lambda x, a, s: -s[:, None] * self._density(x, a, s)[1], (self.q0.d,)
+        )
 
     @foreign
     def x0(self, x: Any, t: Any) -> Any:
         """(..., d) E[x_0 | x_t = x], in units of x_0."""
         return self._predict(
-            "x0", x, t, lambda p, a, s: p.mean, (self.q0.d,), clean=lambda x, a: x / a[:, None]
+            "x0", x, t, lambda *row: self._moments(*row)[0], (self.q0.d,), clean=lambda x, a: x / a[:, None]
         )
 
     @foreign
     def v(self, x: Any, t: Any) -> Any:
         """(..., d) E[v | x_t = x] with v = a_t ε - σ_t x_0 [salimans2022, Section 4]."""
 
-        def velocity(p: Posterior, a: Array, s: Array) -> Array:
-            return -(a * s)[:, None] * p.score - s[:, None] * p.mean
+        def velocity(x: Array, a: Array, s: Array) -> Array:
+            score, mean = self._density(x, a, s)[1], self._moments(x, a, s)[0]
+            return -(a * s)[:, None] * score - s[:, None] * mean
 
         return self._predict("v", x, t, velocity, (self.q0.d,))
 
@@ -114,18 +123,18 @@ class Oracle:
                 f"Oracle.posterior_cov: the result needs {needed:,} bytes, more than max_bytes = {max_bytes:,}. "
                 'Ask for form="diag" or "trace", fewer points, or raise max_bytes'
             )
-        take: dict[str, Callable[[Posterior], Array]] = {
-            "full": Posterior.covariance,
-            "diag": Posterior.diagonal,
-            "trace": Posterior.trace,
-        }
+
+        def spread(x: Array, a: Array, s: Array) -> Array:
+            if form == "trace":
+                return self._moments(x, a, s)[1]
+            out = np.empty((len(x), *tail))
+            for block in self.q0.blocks(len(x)):
+                p = self.q0.posterior(x[block], a[block], s[block])
+                out[block] = p.covariance() if form == "full" else p.diagonal()
+            return out
+
         return self._predict(
-            "posterior_cov",
-            x,
-            t,
-            lambda p, a, s: take[form](p),
-            tail,
-            clean=lambda x, a: np.zeros((len(x), *tail)),
+            "posterior_cov", x, t, spread, tail, clean=lambda x, a: np.zeros((len(x), *tail))
         )
 
     def log_prob(self, x: Any, t: Any) -> Any:
@@ -134,7 +143,13 @@ class Oracle:
 
     @foreign
     def _log_prob(self, x: Any, t: Any) -> Any:
-        return self._predict("log_prob", x, t, lambda p, a, s: p.log_prob, ())
+        return self._predict("log_prob", x, t, lambda *row: self._density(*row)[0], ())
+
+    def _density(self, x: Array, a: Array, sigma: Array) -> tuple[Array, Array]:
+        return self.q0.density(x, a, sigma, self.backend, self.precision)
+
+    def _moments(self, x: Array, a: Array, sigma: Array) -> tuple[Array, Array]:
+        return self.q0.moments(x, a, sigma, self.backend, self.precision)
 
     def mmse(
         self,
@@ -143,7 +158,6 @@ class Oracle:
         rng: np.random.Generator | int | None = None,
         *,
         method: str | None = None,
-        precision: str = "float64",
         progress: Progress | None = None,
     ) -> Estimate:
         """V_t = E Tr Cov(x_0 | x_t) / d, in units of x_0 squared, for every entry of t.
@@ -158,12 +172,11 @@ class Oracle:
                    "score"     (σ²/a²)(1 - σ²‖∇log q_t(x_t)‖²/d)            [bao2022, Theorem 1]
                  "pair" is by far the fastest, above all in many dimensions, and for points or one shared isotropic
                  covariance all are faster than otherwise
-        precision: "float32" makes the Monte Carlo kernels work in float32, with sums in float64
         progress : called as progress(done, total), in samples
         Returns an Estimate whose error is a bound for "exact" and "quadrature" (about 1e-11 of the value; it takes the
         mixture's numbers as exact), else a standard error.
         """
-        return self._expected("mmse", t, num_samples, rng, method, precision, progress)
+        return self._expected("mmse", t, num_samples, rng, method, progress)
 
     def gamma(
         self,
@@ -172,15 +185,14 @@ class Oracle:
         rng: np.random.Generator | int | None = None,
         *,
         method: str | None = None,
-        precision: str = "float64",
         progress: Progress | None = None,
     ) -> Estimate:
         """Γ_t = E‖∇ log q_t(x_t)‖² / d, in units of 1/x²; inf at σ_t = 0 if a covariance is singular.
 
-        method : as for `mmse`, like precision and progress; every Monte Carlo method but "score" goes through
+        method : as for `mmse`, like progress; every Monte Carlo method but "score" goes through
                  Γ = (1 - (a²/σ²) V) / σ²
         """
-        return self._expected("gamma", t, num_samples, rng, method, precision, progress)
+        return self._expected("gamma", t, num_samples, rng, method, progress)
 
     def reverse(self, x_t: Any, s: Any, t: Any, lam2: float | None = None) -> GaussianMixture:
         r"""The exact reverse kernel q(x_s | x_t) for one x_t (d,), a mixture again.
@@ -238,11 +250,11 @@ class Oracle:
         name: str,
         x: Any,
         t: Any,
-        take: Callable[[Posterior, Array, Array], Array],
+        compute: Callable[[Array, Array, Array], Array],
         tail: tuple[int, ...],
         clean: Callable[[Array, Array], Array] | None = None,
     ) -> Array:
-        """take(posterior, a, σ) on every row of x; rows without noise go to `clean` where there is one."""
+        """compute(x, a, σ) of the rows of x; those without noise go to `clean` where there is one."""
         who = f"Oracle.{name}"
         flat, lead = self.q0.rows(who, x)
         a, sigma = self._levels(who, t, lead)
@@ -255,10 +267,8 @@ class Oracle:
                 f"{who}: at sigma = 0 (t = 0) the mixture has no density because a covariance is singular. "
                 "Ask at t > 0, or use positive-definite covariances"
             )
-        todo = np.flatnonzero(noisy) if clean is not None else np.arange(len(flat))
-        for block in self.q0.blocks(len(todo)):
-            at = todo[block]
-            out[at] = take(self.q0.posterior(flat[at], a[at], sigma[at]), a[at], sigma[at])
+        todo = slice(None) if clean is None or noisy.all() else noisy
+        out[todo] = compute(flat[todo], a[todo], sigma[todo])
         return out.reshape((*lead, *tail))
 
     def _expected(
@@ -268,7 +278,6 @@ class Oracle:
         num_samples: int,
         rng: np.random.Generator | int | None,
         method: str | None,
-        precision: str,
         progress: Progress | None,
     ) -> Estimate:
         who = f"Oracle.{quantity}"
@@ -277,11 +286,7 @@ class Oracle:
             raise InvalidParameterError(f"{who}: method must be one of {', '.join(METHODS)}; got {method!r}")
         times = self.process.check_times(to_numpy(t, who, "t"), who)
         a, sigma = self.process.levels(times.reshape(-1))
-        if precision not in PRECISIONS:
-            raise InvalidParameterError(
-                f"{who}: precision must be one of {', '.join(PRECISIONS)}; got {precision!r}"
-            )
-        ways = (method, self.backend, precision, progress)
+        ways = (method, self.backend, self.precision, progress)
         found = expected(self.q0, a, sigma, quantity, num_samples, generator(who, rng), *ways)
         return Estimate(
             found.value.reshape(times.shape),

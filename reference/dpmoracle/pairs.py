@@ -9,6 +9,7 @@ from typing import Any, Literal
 from .backends import pick
 from .errors import InvalidParameterError
 from .features import pair_samples
+from .posterior import mixture_moments, mixture_score
 from .shared import shared_samples
 from .trajectory.dense import dense_layers
 from .trajectory.hull import hull_layers, lagrange_pass
@@ -48,6 +49,8 @@ PAIRS: tuple[Pair, ...] = (
     Pair("dense_layers", dense_layers, 0.0, "exact"),
     Pair("shared_samples", shared_samples, 1e-9, "exact"),
     Pair("pair_samples", pair_samples, 1e-12, "exact"),
+    Pair("mixture_score", mixture_score, 1e-11, "exact"),
+    Pair("mixture_moments", mixture_moments, 1e-11, "exact"),
 )
 
 

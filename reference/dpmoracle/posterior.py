@@ -26,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Posterior", "posterior", "row_blocks"]
+__all__ = ["Posterior", "mixture_moments", "mixture_score", "posterior", "row_blocks"]
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.intp]
@@ -136,6 +136,28 @@ def posterior(
         spectrum=s2 * spectrum / v,
         basis=basis,
     )
+
+
+def mixture_score(
+    x: Array, a: Array, sigma: Array, log_weights: Array, means: Array, spectrum: Array, basis: Array | None
+) -> tuple[Array, Array]:
+    """(B,) log density and (B, d) its gradient, of rows x; arguments as for `posterior`, in blocks."""
+    log_prob, score = np.empty(len(x)), np.empty((len(x), means.shape[1]))
+    for some in row_blocks(len(x), *means.shape):
+        p = posterior(x[some], a[some], sigma[some], log_weights, means, spectrum, basis)
+        log_prob[some], score[some] = p.log_prob, p.score
+    return log_prob, score
+
+
+def mixture_moments(
+    x: Array, a: Array, sigma: Array, log_weights: Array, means: Array, spectrum: Array, basis: Array | None
+) -> tuple[Array, Array]:
+    """(B, d) E[x_0|x] and (B,) Tr Cov(x_0|x) of rows x; arguments as for `posterior`, in blocks."""
+    mean, trace = np.empty((len(x), means.shape[1])), np.empty(len(x))
+    for some in row_blocks(len(x), *means.shape):
+        p = posterior(x[some], a[some], sigma[some], log_weights, means, spectrum, basis)
+        mean[some], trace[some] = p.mean, p.trace()
+    return mean, trace
 
 
 class _Prior(NamedTuple):

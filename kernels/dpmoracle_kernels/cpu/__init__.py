@@ -19,6 +19,7 @@ _MODULES = {
     "multiplier": ["multiplier_path"],
     "moments": ["shared_samples"],
     "features": ["pair_samples"],
+    "posterior": ["mixture_moments", "mixture_score"],
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
