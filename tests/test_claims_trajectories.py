@@ -29,6 +29,12 @@ def crowded(orc: Any, count: int, rng: Any) -> Any:
     return np.append(np.arange(1, regret._K), regret._schedule().N)
 
 
+def late(orc: Any, count: int, rng: Any) -> Any:
+    """All nodes at the noisy end but one."""
+    last = regret._schedule().N
+    return np.append(1, np.arange(last - regret._K + 2, last + 1))
+
+
 def entry(value: float) -> Any:
     """A cost matrix of which only the step from 2 to 1 is looked at."""
     return np.full((3, 3), value)
@@ -44,6 +50,13 @@ BROKEN: dict[str, list[Callable[..., Any]]] = {
     ],
     "notes.10.finite-data": [lambda orc, nodes: float(dpm.trajectory_kl(orc, nodes).value)],
     "notes.10.ddim": [at_ddpm],
+    "notes.10.first-term": [
+        lambda sch, s, t, gamma: np.log1p(-sch.beta_bar[t] * gamma),
+        lambda sch, s, t, gamma: np.log1p(-sch.beta(s, t)),
+        lambda sch, s, t, gamma: np.log1p(-sch.beta(t - 1, t) * gamma),
+        lambda sch, s, t, gamma: np.log(sch.snr[s] / sch.snr[t]),
+        lambda sch, s, t, gamma: -np.log1p(-sch.beta(s, t) * gamma),
+    ],
     "notes.10.snr-form": [
         lambda u, v: entry(np.log1p(v[2] * (u[1] + u[2]))),
         lambda u, v: entry(v[2] * (u[1] - u[2])),
@@ -78,6 +91,7 @@ BROKEN: dict[str, list[Callable[..., Any]]] = {
     ],
     **{f"regret.trace.M{count}": [crowded] for count in (10, 100, 1000)},
     **{f"regret.score.M{count}": [exact] for count in (10, 100, 1000)},
+    "regret.data.trace.M100": [late],
     "regret.heuristic": [exact],
 }
 
