@@ -177,10 +177,14 @@ def test_verdict_on_chains_counts():
 
 def test_layout_of_the_chain_table():
     table = optimum.chain_table(chain_rows([True]), "toys")
-    assert table.columns == ("timesteps", "variance", "K = 10")
-    assert [row[:2] for row in table.rows] == [(f"{g} grid", v) for g in GRIDS for v in ("β", "β̃", "σ̂²")]
-    assert [str(row[2]) for row in table.rows][:3] == ["20 ± 0.5", "900 ± 0.5", "1 ± 0.5"]
-    assert table.rows[1][2].below == "300 bits/dim"
+    assert table.columns == ("variance, timesteps", "K = 10")
+    assert [row[0] for row in table.rows] == [f"{v}, {g} grid" for g in GRIDS for v in ("β", "β̃", "σ̂²")]
+    assert [str(row[1]).replace("\u00a0", " ") for row in table.rows][:3] == [
+        "20 ± 0.5",
+        "900 ± 0.5",
+        "1 ± 0.5",
+    ]
+    assert table.rows[1][1].below == "300\u00a0bits"
 
 
 def sample_rows(*gains):
@@ -205,10 +209,11 @@ def test_verdict_on_samples_needs_an_interval_that_excludes_zero():
     assert "of 6 cases 2 nearer, 2 farther, 2 undecided" in text
     assert "of 3 cases 0 come nearer and 3 go farther" in text
     assert "wins everywhere" in optimum.sample_verdict(sample_rows((0.1, 0.2)))
-    table = optimum.sample_table(rows, "toys")
+    table = optimum.sample_table({"toys": rows[:4], "more": rows[4:]})
     assert [str(row[-1]) for row in table.rows] == ["nearer"] * 2 + ["farther"] * 2 + ["undecided"] * 2
-    assert table.rows[2][-2] == "-0.2 to -0.1"
-    assert [row[0] for row in table.rows[:2]] == ["even grid", "optimal grid"]
+    assert table.rows[2][-2] == "[-0.2, -0.1]"
+    assert [str(row[0]) for row in table.rows[:2]] == ["even grid", "optimal grid"]
+    assert [row[0].below for row in table.rows] == ["toys"] * 2 + ["more"] * 4
 
 
 TERMINAL = dpm.GaussianMixture([1.0], [[0.4]], [0.49], "spherical")

@@ -68,7 +68,7 @@ def plot_kl(
     if limit is not None:
         ax.axhline(limit, color=ink(), linestyle=":", linewidth=1.2, label="I-MMSE limit, Σ J = ∫ V du")
         if limit < _FAR * lowest:  # the lines would be flat above so much empty paper
-            ax.annotate(f"↓ limit {short(limit)}", (0.99, 0.02), xycoords="axes fraction", ha="right")
+            ax.annotate(f"↓ limit {short(limit)}", (0.01, 0.02), xycoords="axes fraction")
     ax.set(xscale="log", yscale="log", xlabel="K, network evaluations", ylabel="KL, nats")
     ax.set_ylim(bottom=0.6 * limit if limit is not None and limit >= _FAR * lowest else 0.2 * lowest)
     ax.set_xticks(counts, [f"{count:.0f}" for count in counts])
@@ -82,7 +82,8 @@ def kl_figure(name: str, rows: Sequence[ChainRow], where: str, limit: float, law
     """The figure of `plot_kl`; `where` says on what data and how V was found."""
     by = {(row.K, row.grid, row.rule): float(row.kl.value) for row in rows}
     least, most = min(row.K for row in rows), max(row.K for row in rows)
-    few = [by[least, grid, "optimal"] for grid in ("even", "optimal")]
+    _, grid, rule = max((key for key in by if key[0] == least), key=lambda key: by[key])
+    few = [by[least, each, "optimal"] for each in ("even", "optimal")]
     return picture(
         name,
         lambda figure: plot_kl(rows, figure.add_subplot(), limit=limit, law=law),
@@ -90,10 +91,11 @@ def kl_figure(name: str, rows: Sequence[ChainRow], where: str, limit: float, law
         f"The optimal trajectory (solid) does at K = {least} with {few[1]:.3g} nats what costs {few[0]:.3g} on the "
         "even grid; the optimal variance (blue) is never above β or β̃. No choice passes the dotted line, the KL of "
         "the start that is left where the sum of J is down to its I-MMSE limit ∫ V du; the green law, with the "
-        "density √κ, is where the best trajectories go.",
-        alt=f"KL in nats against K from {least} to {most}, both logarithmic: six falling lines, σ̂² on the optimal "
-        f"trajectory lowest, from {few[1]:.3g} to {by[most, 'optimal', 'optimal']:.3g}; β highest, from "
-        f"{by[least, 'even', 'beta']:.3g} to {by[most, 'even', 'beta']:.3g}; limit {limit:.3g}.",
+        "density √κ, is where the best trajectories go while K is far below N.",
+        alt=f"KL in nats against K from {least} to {most}, both logarithmic: six falling lines, the lowest σ̂² on the "
+        f"optimal trajectory, from {few[1]:.3g} to {by[most, 'optimal', 'optimal']:.3g}, the highest "
+        f"{RULE_NAMES[rule]} on the {grid} grid, from {by[least, grid, rule]:.3g} to {by[most, grid, rule]:.3g}; limit "
+        f"{limit:.3g}.",
         csv=csv.dumps(
             ("K", "grid", "rule", "kl_nats", "error", "bits_per_dim", "limit_nats", "law_nats"),
             (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,20 +60,20 @@ def optimum_section(world: World, cloud: Cloud) -> Section:
             0, _Law("data", cloud.label, data, "monte carlo", few=(100, 4), counts=(10, 25), points=200)
         )
     chains = {law: _chains(world, law) for law in laws}
-    distances = {law: _distances(world, law) for law in laws}
+    distances = dict(_distances(world, law) for law in laws)
     return Section(
         "What the optimum buys",
         text=(
             "KL of the forward chain to the reverse chain with λ² = β̃ and exact means: what all steps together lose, "
             "in nats and in bits per dimension; without the last step, from the first timestep to the data.",
             chain_verdict([row for rows in chains.values() for row in rows]),
-            sample_verdict([row for _, rows in distances.values() for row in rows]),
+            sample_verdict([row for rows in distances.values() for row in rows]),
             *((f"The data are not among them. {refused}",) if refused else ()),
         ),
         figures=tuple(_figure(world, law, rows) for law, rows in chains.items()),
         tables=(
             *(chain_table(rows, law.told) for law, rows in chains.items()),
-            *(sample_table(rows, where) for where, rows in distances.values()),
+            sample_table(distances),
         ),
     )
 
@@ -91,14 +91,14 @@ def chain_table(rows: Sequence[ChainRow], where: str) -> Table:
     counts = sorted({row.K for row in rows})
     found = {(row.K, row.grid, row.rule): row for row in rows}
     lines: list[tuple[Cell, ...]] = [
-        (f"{grid} grid", RULE_NAMES[rule], *(_cell(found[K, grid, rule]) for K in counts))
+        (f"{RULE_NAMES[rule]}, {grid} grid", *(_cell(found[K, grid, rule]) for K in counts))
         for grid in GRIDS
         for rule in RULES
     ]
     return Table(
-        ("timesteps", "variance", *(f"K = {K}" for K in counts)),
+        ("variance, timesteps", *(f"K = {K}" for K in counts)),
         tuple(lines),
-        f"KL in nats, below it bits per dimension: {where}",
+        f"KL in nats, below it in bits per dimension: {where}",
     )
 
 
@@ -119,30 +119,25 @@ def chain_verdict(rows: Sequence[ChainRow]) -> str:
     )
 
 
-def sample_table(rows: Sequence[SampleRow], where: str) -> Table:
-    """DDIM and Analytic-DDIM side by side, and what the paired difference says."""
-    pairs = zip(rows[::2], rows[1::2])
-    return Table(
+def sample_table(found: Mapping[str, Sequence[SampleRow]]) -> Table:
+    """DDIM and Analytic-DDIM side by side, and what the paired difference says, for each law."""
+    lines: list[tuple[Cell, ...]] = [
         (
-            "timesteps",
-            Column("K", "d"),
-            "DDIM",
-            "Analytic-DDIM",
-            "DDIM minus Analytic-DDIM",
-            "Analytic-DDIM is",
-        ),
-        tuple(
-            (
-                f"{plain.grid} grid",
-                plain.K,
-                _distance(plain),
-                _distance(analytic),
-                _span(analytic.gain),
-                _judged(analytic),
-            )
-            for plain, analytic in pairs
-        ),
-        f"Energy distance of samples to fresh data (unbiased, so it may come out below 0), 95% confidence: {where}",
+            Lines(f"{old.grid} grid", label),
+            old.K,
+            _distance(old),
+            _distance(new),
+            _span(new.gain),
+            _judged(new),
+        )
+        for label, rows in found.items()
+        for old, new in zip(rows[::2], rows[1::2])
+    ]
+    return Table(
+        ("timesteps, data", Column("K", "d"), "DDIM", "Analytic-DDIM", "difference", "Analytic-DDIM is"),
+        tuple(lines),
+        "Energy distance of samples to fresh data (unbiased, so it may come out below 0) and the difference of the "
+        "two, with 95% confidence intervals",
     )
 
 
@@ -203,16 +198,20 @@ def _mmse(world: World, q0: GaussianMixture, rng: np.random.Generator) -> NDArra
 def _cell(row: ChainRow) -> Lines:
     value, error = float(row.kl.value), float(row.kl.error)
     shown = plain(value, 3) + (f" ± {plain(error, 1)}" if row.kl.method == "monte carlo" else "")
-    return Lines(shown, f"{plain(row.bits_per_dim, 2)} bits/dim")
+    return _unbroken(shown, f"{plain(row.bits_per_dim, 2)} bits")
 
 
 def _distance(row: SampleRow) -> Lines:
-    return Lines(plain(float(row.distance.value), 2), _span(row.interval))
+    return _unbroken(plain(float(row.distance.value), 2), _span(row.interval))
 
 
 def _span(interval: tuple[float, float]) -> str:
-    low, high = (plain(end, 2) for end in interval)
-    return f"{low} to {high}"
+    return "[{}, {}]".format(*(plain(end, 2) for end in interval))
+
+
+def _unbroken(text: str, below: str) -> Lines:
+    """A number and its error stay on one line."""
+    return Lines(text.replace(" ", "\u00a0"), below.replace(" ", "\u00a0"))
 
 
 def _judged(row: SampleRow) -> Outcome:
