@@ -20,7 +20,7 @@ _PLATEAU = 0.01
 def check_converges(subject: Subject, quick: bool = False) -> Result:
     """More steps on the subject's own grid come nearer to the exact flow, or stay as near as its last step allows.
 
-    The error (median over particles, in standard deviations of the data) must fall by a third from the fewest to
+    The error (median over particles, in standard deviations of the data) must fall to a third from the fewest to
     the most steps, or be below 0.01 there.
     """
     exact = sharp(subject)
@@ -29,7 +29,7 @@ def check_converges(subject: Subject, quick: bool = False) -> Result:
         return skipped("converges", f"max_steps is {subject.max_steps}: too few to compare")
     errors = [_error(exact, K) for K in steps]
     detail = "errors " + ", ".join(f"{error:.2e} (K = {K})" for K, error in zip(steps, errors))
-    return judged("converges", errors[-1], max(_PLATEAU, errors[0] * 2 / 3), detail)
+    return judged("converges", errors[-1], max(_PLATEAU, errors[0] / 3), detail)
 
 
 def check_last_step(subject: Subject, quick: bool = False) -> Result:

@@ -42,20 +42,24 @@ def _landings(subject: Subject, K: int) -> Iterator[Seen]:
         scale = level[0] * np.abs(mean).max() + level[1] * np.abs(eps).max()
         off = float(np.abs(state - wanted).max() / scale)
         yield Seen(off, bound, partial(_tell, run, K, i, level, state, mean, eps))
+        if not off <= bound:  # what follows starts from here
+            return
 
 
 def _tell(run: Run, K: int, i: int, level: Level, state: Array, mean: Array, eps: Array) -> str:
     place = "the end" if i == len(run.calls) else name_call(run.calls, i)
     return (
-        f"K = {K}: at {place} the state belongs to {_actual(state, mean, eps)}, the grid says (a, sigma) = "
-        f"({level[0]:.6g}, {level[1]:.6g}), sigma/a = {noise_ratio(level):.6g}; look at where the step before it goes"
+        f"K = {K}: at {place} the state belongs to {_actual(state, mean, eps)}; the grid says (a, sigma) = "
+        f"({level[0]:.6g}, {level[1]:.6g}), sigma/a = {noise_ratio(level):.6g}. Look at where the step before it goes"
     )
 
 
 def _actual(x: Array, mean: Array, eps: Array) -> str:
-    """Which (a, σ) fits the state, by least squares."""
+    """Which (a, σ) fits the state, by least squares; without noise which a."""
     if not np.isfinite(x).all():
         return "no level: it is not finite"
+    if not eps.any():
+        return f"a = {float((x * mean).sum() / np.square(np.broadcast_to(mean, x.shape)).sum()):.6g}"
     basis = np.stack([np.broadcast_to(mean, x.shape).ravel(), eps.ravel()], axis=1)
     a, sigma = np.linalg.lstsq(basis, x.ravel(), rcond=None)[0]
-    return f"({a:.6g}, {sigma:.6g}), sigma/a = {sigma / a:.6g}"
+    return f"(a, sigma) = ({a:.6g}, {sigma:.6g}), sigma/a = {sigma / a:.6g}"

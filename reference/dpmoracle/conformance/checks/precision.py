@@ -12,7 +12,7 @@ from ..worlds import particles, smooth, spread
 
 __all__ = ["check_stability"]
 
-_BOUND = 0.01
+_BOUND = 1e-3
 
 
 def check_stability(subject: Subject, quick: bool = False) -> Result:

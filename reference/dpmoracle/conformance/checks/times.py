@@ -27,7 +27,7 @@ __all__ = ["check_fed_by_time", "check_time_values"]
 
 #: of log(σ/a): rounding in float32, and what lies between two whole timesteps
 _AGREE = 5e-4
-_FED = 0.05
+_FED = 0.01
 
 
 def check_time_values(subject: Subject, quick: bool = False) -> Result:
