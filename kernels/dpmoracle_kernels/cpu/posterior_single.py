@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .compiled import compiled
-from .exponential import LOG2E, exp2
+from .exponential import LOG2E
+from .posterior_lanes import moment_lanes, moment_rows, score_lanes, score_rows
 from .threads import in_pieces
 
 __all__ = ["moments_single", "score_single"]
@@ -30,7 +30,8 @@ _LOG_2PI = math.log(2 * math.pi)
 _FEW = 32  # rows of one level from which its tables pay
 _FAR = 1e3  # least distance q + d beyond which float32 cannot tell the components apart
 _UNEVEN = 1e3  # ratio of the eigenvalues of one V_i
-_LANES, _PIECE, _GEMM = 256, 4096, 2**22
+_NARROW = 8  # dimensions up to which rows side by side beat a matrix product
+_PIECE, _GEMM = 4096, 2**22  # rows, and numbers of a product, in one piece of work for a thread
 
 
 def score_single(
@@ -53,12 +54,12 @@ def score_single(
         def piece(start: int, stop: int) -> None:
             at = slice(start, stop)
             if table.pull is None:
-                _score_lanes(
+                score_lanes(
                     x[at], table.centre, table.inverse, table.share, gradient[at], found[at], total[at]
                 )
             else:
                 pulls = x[at] @ table.pull
-                _score_rows(
+                score_rows(
                     x[at], pulls, table.centre, table.shift, table.share, gradient[at], found[at], total[at]
                 )
 
@@ -98,9 +99,9 @@ def moments_single(
             law = (table.centre, table.share, table.within)
             out = (middle[at], spread[at], top[at])
             if table.pull is None:
-                _moment_lanes(x[at], *law, table.fixed, table.inverse, table.slope, *out)
+                moment_lanes(x[at], *law, table.fixed, table.inverse, table.slope, *out)
             else:
-                _moment_rows(
+                moment_rows(
                     x[at], *law, table.fixed, table.shift, x[at] @ table.pull, x[at] @ table.draw, *out
                 )
 
@@ -122,10 +123,10 @@ class _Table(NamedTuple):
     share: Array  # (C,) log2 of w_i times the density of component i at its mean
     within: Array  # (C,) Tr S_i of the posterior
     fixed: Array  # (C, d) P_i σ² m_i
-    inverse: Array  # (C, d) 1/v, where one basis serves all components
-    slope: Array  # (C, d) a e/v there
+    inverse: Array  # (C, d, 1 or d) P_i, its diagonal where one basis serves all components
+    slope: Array  # (C, d, 1 or d) a S_i P_i
     frame: Array | None  # (d, d) the shared basis
-    pull: Array | None  # (d, C d) P_i side by side, where each component has a basis of its own
+    pull: Array | None  # (d, C d) P_i side by side, where matrix products pay
     draw: Array | None  # (d, C d) a S_i P_i side by side
     shift: Array  # (C, d) P_i a m_i
     least: float  # log2 below which the largest term leaves too few digits
@@ -181,208 +182,20 @@ def _table(
     m = np.asarray(means, np.float64) if frame is None else means @ frame
     share = LOG2E * (log_weights - 0.5 * (np.log(v).sum(1) + d * _LOG_2PI))
     inverse, slope = 1 / v, a * e / v
-    pull = draw = None
     shift, fixed = a * inverse * m, sigma * sigma * inverse * m
+    inverse, slope = inverse[:, :, None], slope[:, :, None]
+    pull = draw = None
     if turned:
-        P, L = ((basis * f[:, None, :]) @ basis.swapaxes(1, 2) for f in (inverse, slope))
-        shift, fixed = (np.einsum("cjk,ck->cj", P, f * m) for f in (a, sigma * sigma))
-        pull, draw = (np.ascontiguousarray(f.transpose(1, 0, 2).reshape(d, -1), np.float32) for f in (P, L))
+        inverse, slope = ((basis * f.swapaxes(1, 2)) @ basis.swapaxes(1, 2) for f in (inverse, slope))
+        shift, fixed = (np.einsum("cjk,ck->cj", inverse, f * m) for f in (a, sigma * sigma))
+    if turned and d > _NARROW:
+        sides = (f.transpose(1, 0, 2).reshape(d, -1) for f in (inverse, slope))
+        pull, draw = (np.ascontiguousarray(f, np.float32) for f in sides)
     rows = _PIECE if pull is None else max(1, _GEMM // (size * d))
     single = [
-        f.astype(np.float32) for f in (a * m, share, (sigma * sigma * e / v).sum(1), fixed, inverse, slope)
+        np.ascontiguousarray(f, np.float32)
+        for f in (a * m, share, (sigma * sigma * e / v).sum(1), fixed, inverse, slope)
     ]
     least = float(share.min() - 0.5 * LOG2E * (d + _FAR))
     shared = None if frame is None else frame.astype(np.float32)
     return _Table(*single, shared, pull, draw, shift.astype(np.float32), least, rows)
-
-
-@compiled(fastmath={"contract"})
-def _columns(x: Array, first: int, count: int, columns: Array) -> None:
-    for j in range(x.shape[1]):
-        column = columns[j]
-        for r in range(count):
-            column[r] = x[first + r, j]
-
-
-@compiled(fastmath={"contract"})
-def _weights(
-    columns: Array, centre: Array, inverse: Array, share: Array, weights: Array, top: Array, total: Array
-) -> None:
-    """Weights (C, R) relative to the largest term, its log2, and their sum, each (R,), from columns (d, R) of x."""
-    top[:] = -np.inf
-    for i in range(len(centre)):
-        w = weights[i]
-        w[:] = share[i]
-        for j in range(len(columns)):
-            column, m, p = columns[j], centre[i, j], np.float32(0.5 * LOG2E) * inverse[i, j]
-            for r in range(len(top)):
-                away = column[r] - m
-                w[r] -= p * away * away
-        for r in range(len(top)):
-            top[r] = max(top[r], w[r])
-    total[:] = 0
-    for i in range(len(centre)):
-        w = weights[i]
-        for r in range(len(top)):
-            w[r] = exp2(w[r] - top[r])
-            total[r] += w[r]
-
-
-@compiled(fastmath={"contract"})
-def _score_lanes(
-    x: Array, centre: Array, inverse: Array, share: Array, score: Array, top: Array, total: Array
-) -> None:
-    """Score, log2 of the largest term and the sum of the terms over it, of rows side by side."""
-    size, d = centre.shape
-    columns, weights = np.empty((d, _LANES), np.float32), np.empty((size, _LANES), np.float32)
-    sums, most, all_ = (
-        np.empty(_LANES, np.float32),
-        np.empty(_LANES, np.float32),
-        np.empty(_LANES, np.float32),
-    )
-    for first in range(0, len(x), _LANES):
-        count = min(_LANES, len(x) - first)
-        _columns(x, first, count, columns)
-        _weights(columns, centre, inverse, share, weights, most, all_)
-        for r in range(count):
-            top[first + r], total[first + r] = most[r], all_[r]
-        for j in range(d):
-            column = columns[j]
-            sums[:] = 0
-            for i in range(size):
-                w, m, p = weights[i], centre[i, j], inverse[i, j]
-                for r in range(_LANES):
-                    sums[r] -= w[r] * (p * (column[r] - m))
-            for r in range(count):
-                score[first + r, j] = sums[r] / all_[r]
-
-
-@compiled(fastmath={"contract"})
-def _moment_lanes(
-    x: Array,
-    centre: Array,
-    share: Array,
-    within: Array,
-    fixed: Array,
-    inverse: Array,
-    slope: Array,
-    mean: Array,
-    trace: Array,
-    top: Array,
-) -> None:
-    """Mean, trace and log2 of the largest term, of rows side by side."""
-    size, d = centre.shape
-    columns, weights = np.empty((d, _LANES), np.float32), np.empty((size, _LANES), np.float32)
-    middle, spread = np.empty(_LANES, np.float32), np.empty(_LANES, np.float32)
-    most, total = np.empty(_LANES, np.float32), np.empty(_LANES, np.float32)
-    for first in range(0, len(x), _LANES):
-        count = min(_LANES, len(x) - first)
-        _columns(x, first, count, columns)
-        _weights(columns, centre, inverse, share, weights, most, total)
-        spread[:] = 0
-        for i in range(size):
-            w, inside = weights[i], within[i]
-            for r in range(_LANES):
-                w[r] /= total[r]
-                spread[r] += w[r] * inside
-        for j in range(d):
-            column = columns[j]
-            middle[:] = 0
-            for i in range(size):
-                w, f, s = weights[i], fixed[i, j], slope[i, j]
-                for r in range(_LANES):
-                    middle[r] += w[r] * (f + s * column[r])
-            for i in range(size):
-                w, f, s = weights[i], fixed[i, j], slope[i, j]
-                for r in range(_LANES):
-                    off = f + s * column[r] - middle[r]
-                    spread[r] += w[r] * off * off
-            for r in range(count):
-                mean[first + r, j] = middle[r]
-        for r in range(count):
-            trace[first + r], top[first + r] = spread[r], most[r]
-
-
-@compiled(fastmath={"reassoc", "contract"})
-def _half_distance(x: Array, centre: Array, pull: Array, shift: Array) -> float:
-    """½ log2 e (x - a m_i)·P_i(x - a m_i) of one component, and P_i(x - a m_i) in place of pull = P_i x."""
-    total = np.float32(0)
-    for j in range(len(x)):
-        pull[j] -= shift[j]
-        total += (x[j] - centre[j]) * pull[j]
-    return np.float32(0.5 * LOG2E) * total
-
-
-@compiled(fastmath={"contract"})
-def _row_weights(
-    x: Array, centre: Array, shift: Array, share: Array, pulls: Array, w: Array
-) -> tuple[float, float]:
-    """Weights of one row relative to the largest term into w (C,); its log2 and their sum."""
-    top, total, d = np.float32(-np.inf), np.float32(0), len(x)
-    for i in range(len(w)):
-        w[i] = share[i] - _half_distance(x, centre[i], pulls[i * d : (i + 1) * d], shift[i])
-        top = max(top, w[i])
-    for i in range(len(w)):
-        w[i] = exp2(w[i] - top)
-        total += w[i]
-    return top, total
-
-
-@compiled(fastmath={"contract"})
-def _score_rows(
-    x: Array,
-    pulls: Array,
-    centre: Array,
-    shift: Array,
-    share: Array,
-    score: Array,
-    top: Array,
-    total: Array,
-) -> None:
-    """As _score_lanes, from pulls = P_i x (B, C d), which are overwritten."""
-    size, d = centre.shape
-    w = np.empty(size, np.float32)
-    for r in range(len(x)):
-        top[r], total[r] = _row_weights(x[r], centre, shift, share, pulls[r], w)
-        out = score[r]
-        out[:] = 0
-        for i in range(size):
-            part, pull = w[i] / total[r], pulls[r, i * d : (i + 1) * d]
-            for j in range(d):
-                out[j] -= part * pull[j]
-
-
-@compiled(fastmath={"contract"})
-def _moment_rows(
-    x: Array,
-    centre: Array,
-    share: Array,
-    within: Array,
-    fixed: Array,
-    shift: Array,
-    pulls: Array,
-    draws: Array,
-    mean: Array,
-    trace: Array,
-    top: Array,
-) -> None:
-    """As _moment_lanes, from pulls = P_i x and draws = a S_i P_i x (B, C d); pulls are overwritten."""
-    size, d = centre.shape
-    w = np.empty(size, np.float32)
-    for r in range(len(x)):
-        top[r], total = _row_weights(x[r], centre, shift, share, pulls[r], w)
-        out, spread = mean[r], np.float32(0)
-        out[:] = 0
-        for i in range(size):
-            w[i] /= total
-            draw = draws[r, i * d : (i + 1) * d]
-            for j in range(d):
-                draw[j] += fixed[i, j]
-                out[j] += w[i] * draw[j]
-        for i in range(size):
-            between = np.float32(0)
-            for j in range(d):
-                off = draws[r, i * d + j] - out[j]
-                between += off * off
-            spread += w[i] * (within[i] + between)
-        trace[r] = spread
