@@ -33,7 +33,6 @@ class Levels(NamedTuple):
     order: Array  # (T,) where each stood
     a: Array  # (T,) float64
     sigma: Array  # (T,) float64
-    total: Array  # (T,) float64, v = a² τ² + σ², variance of x_t within a component
     distance: Array  # (T,) a²/v · log2 e, what multiplies -G in the exponent of 2
     noise: Array  # (T,) aσ/v · log2 e, what multiplies E
     cut: float  # nats below the own weight from which a weight counts as 0
@@ -59,7 +58,6 @@ def sorted_levels(a: Array, sigma: Array, tau2: float, dtype: Any, largest: floa
         order,
         a,
         sigma,
-        v,
         (LOG2E * a * a / v).astype(dtype),
         (LOG2E * a * sigma / v).astype(dtype),
         largest - SMALLEST[np.dtype(dtype)] / LOG2E,

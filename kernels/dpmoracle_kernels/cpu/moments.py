@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..statistics import STATISTICS, pair, scales
 from .compiled import compiled
 from .exponential import exp2
 from .levels import BLOCK, Levels, leaving, sorted_by_leaving, sorted_levels
@@ -80,8 +81,8 @@ def _pairs(
     estimator: str,
     out: Array,
 ) -> None:
-    """½ Σ_i w_i (Tr S_i + ‖x_0 - m_i‖²)/d, expanded about the own component by G and E."""
-    m, d = p.shape
+    """The pair estimator, from the averages of G_i + tilt E_i: tilt = push/shrink, so E_i is in them."""
+    m = len(p)
     tilt = None
     if tau2 > 0:  # without noise nothing is left of x_0 - m_i, and any tilt will do
         ratio = np.divide(level.a, level.sigma, out=np.zeros_like(level.a), where=level.sigma > 0)
@@ -96,13 +97,7 @@ def _pairs(
         )
 
     in_pieces(piece, m, _PIECE)
-    shrink, push = level.sigma**2 / level.total, level.a * tau2 * level.sigma / level.total
-    squares = np.stack([np.einsum("md,md->m", *two) for two in ((p, p), (noise, noise), (p, noise))])
-    terms = squares.T @ np.stack([shrink * shrink, push * push, -2 * shrink * push])
-    out *= shrink * shrink
-    out += 0.5 * terms
-    out /= d
-    out += 0.5 * tau2 * shrink
+    out[...] = pair(out, 0.0, p, noise, scales(level.a, level.sigma, tau2))
 
 
 @compiled
@@ -200,11 +195,13 @@ def _vectors(
 ) -> None:
     """The estimators that need Σ_i w_i D_i, and "trace" Σ_i w_i ‖D_i‖² too."""
 
+    at = scales(level.a, level.sigma, tau2)
+
     def piece(start: int, stop: int) -> None:
         for m in range(start, stop):
             both = products[m], products[len(own) + m]
             averages = _averages(mixture, level, tau2, p[m], noise[m], int(own[m]), *both)
-            out[m] = _STATISTICS[estimator](averages, p[m], noise[m], level, tau2)
+            out[m] = STATISTICS[estimator](averages, p[m], noise[m], at)
 
     in_pieces(piece, len(own), 1)
 
@@ -245,35 +242,3 @@ def _weights(g: Array, e: Array, share: Array, distance: Array, noise: Array, ou
     for t in range(len(distance)):
         for i in range(len(g)):
             out[t, i] = exp2(share[i] + noise[t] * e[i] - distance[t] * g[i])
-
-
-def _norm2(x: Array) -> Array:
-    return np.asarray(np.einsum("...d,...d->...", x, x))
-
-
-def _trace(averages: Array, p: Array, noise: Array, level: Levels, tau2: float) -> Array:
-    """Tr Cov(x_0|x_t)/d = τ²σ²/v + (σ²/v)² (Σ_i w_i ‖D_i‖² - ‖Σ_i w_i D_i‖²)/d."""
-    shrink = level.sigma**2 / level.total
-    spread = averages[:, -1] - _norm2(averages[:, :-1])
-    return np.asarray(tau2 * shrink + shrink**2 * spread / len(p))
-
-
-def _residual(averages: Array, p: Array, noise: Array, level: Levels, tau2: float) -> Array:
-    """‖x_0 - E[x_0|x_t]‖²/d."""
-    shrink, push = level.sigma**2 / level.total, level.a * level.sigma * tau2 / level.total
-    return np.asarray(_norm2(shrink[:, None] * (p - averages[:, :-1]) - push[:, None] * noise) / len(p))
-
-
-def _gamma(averages: Array, p: Array, noise: Array, level: Levels, tau2: float) -> Array:
-    """‖s‖²/d, s = -(x_t - a Σ_i w_i y_i)/v."""
-    off = level.a[:, None] * (p - averages[:, :-1]) + level.sigma[:, None] * noise
-    return np.asarray(_norm2(off / level.total[:, None]) / len(p))
-
-
-def _score(averages: Array, p: Array, noise: Array, level: Levels, tau2: float) -> Array:
-    """(σ²/a²)(1 - σ² ‖s‖²/d)."""
-    gamma = _gamma(averages, p, noise, level, tau2)
-    return np.asarray((level.sigma / level.a) ** 2 * (1.0 - level.sigma**2 * gamma))
-
-
-_STATISTICS = {"trace": _trace, "residual": _residual, "gamma": _gamma, "score": _score}
