@@ -58,7 +58,7 @@ def plot_variances(
         xscale="log", yscale="log", xlabel="t, where the step starts", ylabel="(variance of the step - β̃) / β̃"
     )
     ax.set_ylim(_FLOOR, 2 * max(float(values.max()) for values in lines.values()))
-    ax.annotate("↓ β̃, the lower bound", (0.99, 0.02), xycoords="axes fraction", ha="right", color=GREY)
+    ax.annotate("↓ β̃, the lower bound", (0.01, 0.02), xycoords="axes fraction", color=GREY)
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     decades(ax.yaxis)
     key_beside(ax)

@@ -19,13 +19,24 @@ from ..figures.kl import RULE_NAMES, kl_figure
 from ..figures.style import plain
 from ..page import Cell, Column, Figure, Lines, Outcome, Section, Table
 
-__all__ = ["chain_table", "chain_verdict", "data_law", "optimum_section", "sample_table", "sample_verdict"]
+__all__ = [
+    "Law",
+    "chain_table",
+    "chain_verdict",
+    "compared_laws",
+    "data_law",
+    "law_chains",
+    "law_figure",
+    "optimum_section",
+    "sample_table",
+    "sample_verdict",
+]
 
 _SAMPLES = 200
 
 
 @dataclass(frozen=True)
-class _Law:
+class Law:
     """A law whose chains are compared; few, points and counts say at what size the distances of samples are taken.
 
     method : of `compare_chains`
@@ -47,19 +58,9 @@ class _Law:
 
 
 def optimum_section(world: World, cloud: Cloud) -> Section:
-    """Figures and tables of KL on the data and on two mixtures, and of sample distances."""
-    data, refused = data_law(cloud)
-    wide = GaussianMixture([0.5, 0.5], [[0.0], [0.3]], [0.02, 2.0], "spherical")
-    laws = [
-        _Law("line", "three Gaussians in one dimension", world.lines["three gaussians"], None),
-        _Law("wide", "a narrow and a wide Gaussian in one dimension", wide, None, few=(1000, 8)),
-        _Law("plane", "three Gaussians in 10 dimensions", world.planes["plane in d=10"], None),
-    ]
-    if data is not None:
-        laws.insert(
-            0, _Law("data", cloud.label, data, "monte carlo", few=(100, 4), counts=(10, 25), points=200)
-        )
-    chains = {law: _chains(world, law) for law in laws}
+    """Figures and tables of KL, and of sample distances, on the data and on three mixtures."""
+    laws, refused = compared_laws(world, cloud), data_law(cloud)[1]
+    chains = {law: law_chains(world, law) for law in laws}
     distances = dict(_distances(world, law) for law in laws)
     return Section(
         "What the optimum buys",
@@ -70,12 +71,26 @@ def optimum_section(world: World, cloud: Cloud) -> Section:
             sample_verdict([row for rows in distances.values() for row in rows]),
             *((f"The data are not among them. {refused}",) if refused else ()),
         ),
-        figures=tuple(_figure(world, law, rows) for law, rows in chains.items()),
+        figures=tuple(law_figure(world, law, rows) for law, rows in chains.items()),
         tables=(
             *(chain_table(rows, law.told) for law, rows in chains.items()),
             sample_table(distances),
         ),
     )
+
+
+def compared_laws(world: World, cloud: Cloud) -> list[Law]:
+    """The data, where they make a mixture, and mixtures whose V is known."""
+    wide = GaussianMixture([0.5, 0.5], [[0.0], [0.3]], [0.02, 2.0], "spherical")
+    laws = [
+        Law("line", "three Gaussians in one dimension", world.lines["three gaussians"], None),
+        Law("wide", "a narrow and a wide Gaussian in one dimension", wide, None, few=(1000, 8)),
+        Law("plane", "three Gaussians in 10 dimensions", world.planes["plane in d=10"], None),
+    ]
+    data = data_law(cloud)[0]
+    if data is None:
+        return laws
+    return [Law("data", cloud.label, data, "monte carlo", few=(100, 4), counts=(10, 25), points=200), *laws]
 
 
 def data_law(cloud: Cloud) -> tuple[GaussianMixture | None, str]:
@@ -158,19 +173,19 @@ def sample_verdict(rows: Sequence[SampleRow]) -> str:
     )
 
 
-def _chains(world: World, law: _Law) -> list[ChainRow]:
+def law_chains(world: World, law: Law) -> list[ChainRow]:
     rng = world.rng(f"report.optimum.{law.name}")
     return compare_chains(world.oracle(law.q0), NODE_COUNTS, num_samples=_SAMPLES, rng=rng, method=law.method)
 
 
-def _figure(world: World, law: _Law, rows: Sequence[ChainRow]) -> Figure:
+def law_figure(world: World, law: Law, rows: Sequence[ChainRow]) -> Figure:
     sch, rng = world.schedule, world.rng(f"report.limit.{law.name}")
     start = kl_to_normal(law.q0.diffuse(*map(float, sch.levels(sch.N))), _SAMPLES, rng)
     root = float(np.nansum(root_kappa_steps(sch.snr, _mmse(world, law.q0, rng))))
     return kl_figure(f"kl-{law.name}", rows, law.told, float(start.value), 0.25 * law.q0.d * root**2)
 
 
-def _distances(world: World, law: _Law) -> tuple[str, list[SampleRow]]:
+def _distances(world: World, law: Law) -> tuple[str, list[SampleRow]]:
     """What was sampled, in words, and how far it was from the data."""
     q0, label, rng = law.q0, law.label, world.rng(f"report.distances.{law.name}")
     if law.points is not None and q0.n_components > law.points:
@@ -211,7 +226,7 @@ def _span(interval: tuple[float, float]) -> str:
 
 def _unbroken(text: str, below: str) -> Lines:
     """A number and its error stay on one line."""
-    return Lines(text.replace(" ", "\u00a0"), below.replace(" ", "\u00a0"))
+    return Lines(text.replace(" ", "\u00a0"), below)
 
 
 def _judged(row: SampleRow) -> Outcome:
