@@ -119,7 +119,7 @@ def steps_within(subject: Subject, steps: tuple[int, ...]) -> list[int]:
 
 def usual_steps(subject: Subject, quick: bool) -> list[int]:
     """Numbers of steps that divide 1000 and that do not, with strides both even and odd."""
-    return steps_within(subject, (5, 7, 10, 12, 20, 99) + (() if quick else (101, 333, 500)))
+    return steps_within(subject, (5, 7, 10, 12, 20, 33) + (() if quick else (99, 101, 333, 500)))
 
 
 def noise_ratio(level: Level) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 
@@ -28,12 +29,18 @@ __all__ = ["check_every_step", "check_finite", "check_grid"]
 #: every residue modulo 2 and 3, and larger numbers that divide 1000 and that do not
 FEW = tuple(range(5, 21))
 MANY = (25, 50, 99, 100, 101, 200, 333, 500)
-_QUICK = (50, 99)
+_QUICK = (33, 50)
 
 
 def check_finite(subject: Subject, quick: bool = False) -> Result:
     """For every number of steps, in shipped precision and in float64, the subject runs and the sample is finite."""
-    return _finite("finite", subject, steps_within(subject, FEW + (_QUICK if quick else MANY)))
+    steps = steps_within(subject, FEW + (_QUICK if quick else MANY))
+    if not steps:
+        return skipped(
+            "finite", f"max_steps is {subject.max_steps}: fewer than any number of steps that is tried"
+        )
+    faults = [fault for version in precisions(subject) for K in steps for fault in _walk(version, K)[1]]
+    return judged("finite", len(faults), 0, _tell(faults, f"finite for K in {_list(steps)}"))
 
 
 def check_every_step(subject: Subject, quick: bool = False) -> Result:
@@ -41,17 +48,11 @@ def check_every_step(subject: Subject, quick: bool = False) -> Result:
 
     In shipped precision, and if not quick in float64 too.
     """
-    N, faults = subject.max_steps or 0, []
-    for version in [subject] if quick else precisions(subject):
-        try:
-            run = _few_particles(version, N)
-        except SubjectError as error:
-            faults.append(f"{version.dtype}: {error}")
-            continue
-        if not run.finite:
-            faults.append(f"{version.dtype}, K = {N}: {_first_fall(run)}")
+    N = subject.max_steps or 0
+    walks = [(version, *_walk(version, N)) for version in ([subject] if quick else precisions(subject))]
+    faults = [fault for *_, falls in walks for fault in falls]
     if not faults:
-        faults = [f"K = {N}: {fault}" for fault in _grid_faults(version, run, N)]
+        faults = [fault for version, calls, _ in walks[-1:] for fault in _grid_faults(version, N, calls)]
     return judged("every_step", len(faults), 0, _tell(faults, f"K = N = {N} is sound"))
 
 
@@ -61,10 +62,8 @@ def check_grid(subject: Subject, quick: bool = False) -> Result:
     Nodes are judged where the subject tells them; else the levels at which the model was asked, which must not rise.
     The model must never be asked twice in a row about the same state: that step went nowhere.
     """
-    exact, faults = sharp(subject), []
-    steps = usual_steps(subject, quick)
-    for K in steps:
-        faults += [f"K = {K}: {fault}" for fault in _grid_faults(exact, _few_particles(exact, K), K)]
+    exact, steps = sharp(subject), usual_steps(subject, quick)
+    faults = [fault for K in steps for fault in _grid_faults(exact, K, _few_particles(exact, K).calls)]
     return judged("grid", len(faults), 0, _tell(faults, f"falls strictly for K in {_list(steps)}"))
 
 
@@ -74,22 +73,13 @@ def _few_particles(subject: Subject, K: int) -> Run:
     return play(subject, q0, particles(q0, subject.ends(K)[0], 4), K, draws(subject))
 
 
-def _finite(check: str, subject: Subject, steps: list[int]) -> Result:
-    if not steps:
-        return skipped(
-            check, f"max_steps is {subject.max_steps}: fewer than any number of steps that is tried"
-        )
-    faults = []
-    for version in precisions(subject):
-        for K in steps:
-            try:
-                run = _few_particles(version, K)
-            except SubjectError as error:
-                faults.append(f"{version.dtype}: {error}")
-                continue
-            if not run.finite:
-                faults.append(f"{version.dtype}, K = {K}: {_first_fall(run)}")
-    return judged(check, len(faults), 0, _tell(faults, f"finite for K in {_list(steps)}"))
+def _walk(subject: Subject, K: int) -> tuple[list[Call], list[str]]:
+    """The calls of a run, and what kept it from ending with finite numbers."""
+    try:
+        run = _few_particles(subject, K)
+    except SubjectError as error:
+        return [], [f"{subject.dtype}: {error}"]
+    return run.calls, [] if run.finite else [f"{subject.dtype}, K = {K}: {_first_fall(run)}"]
 
 
 def _first_fall(run: Run) -> str:
@@ -99,13 +89,15 @@ def _first_fall(run: Run) -> str:
     return "nan or inf after the last call"
 
 
-def _grid_faults(subject: Subject, run: Run, K: int) -> Iterator[str]:
-    yield from _node_faults(subject, K, run.calls)
-    yield from _time_faults(subject, run.calls)
-    for i in range(1, len(run.calls)):
-        before, after = run.calls[i - 1], run.calls[i]
+def _grid_faults(subject: Subject, K: int, calls: list[Call]) -> Iterator[str]:
+    for fault in (*_node_faults(subject, K, calls), *_time_faults(subject, calls), *_repeats(calls)):
+        yield f"K = {K}: {fault}"
+
+
+def _repeats(calls: list[Call]) -> Iterator[str]:
+    for i, (before, after) in enumerate(pairwise(calls)):
         if before.level == after.level and np.array_equal(before.x, after.x):
-            yield f"a step of zero length: the same state and level again at {name_call(run.calls, i)}"
+            yield f"a step of zero length: the same state and level again at {name_call(calls, i + 1)}"
 
 
 def _node_faults(subject: Subject, K: int, calls: list[Call]) -> Iterator[str]:
