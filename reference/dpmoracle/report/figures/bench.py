@@ -35,7 +35,7 @@ def plot_ratios(run: Any, ax: Axes | None = None) -> Axes:
     bars = _ratios("plot_ratios", run)
     ax = _plot("plot_ratios", bars, ax)
     ax.set(xscale="log", xlabel="times as long as ours takes")
-    ax.axvline(1.0, color=ink(), linewidth=1.0)
+    ax.axvline(1.0, color=ink(), linewidth=1.0, alpha=0.4, zorder=0.5)
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}×")
     return ax
 
@@ -45,7 +45,7 @@ def plot_limit_shares(run: Any, ax: Axes | None = None) -> Axes:
     bars = _shares("plot_limit_shares", run)
     ax = _plot("plot_limit_shares", bars, ax)
     ax.set(xlim=(0, max(1.0, 1.05 * max(bar.value for bar in bars))), xlabel="share of the limit")
-    ax.axvline(1.0, color=ink(), linewidth=1.0)
+    ax.axvline(1.0, color=ink(), linewidth=1.0, alpha=0.4, zorder=0.5)
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     return ax
 
@@ -82,10 +82,11 @@ def share_figure(name: str, run: Any) -> page.Figure:
 
 
 def _figure(name: str, bars: list[_Bar], plot: Any, run: Any, caption: str, alt: str) -> page.Figure:
+    works = len({bar.work for bar in bars})
     return picture(
         name,
         lambda figure: plot(run, figure.add_subplot()),
-        size=(9.0, 1.0 + 0.3 * len(bars)),
+        size=(8.0, 0.8 + 0.24 * (len(bars) + works)),
         caption=caption,
         alt=alt,
         csv=csv.dumps(("work", "beside", "value", "aim"), ((b.work, b.beside, b.value, b.aim) for b in bars)),
@@ -93,21 +94,37 @@ def _figure(name: str, bars: list[_Bar], plot: Any, run: Any, caption: str, alt:
 
 
 def _plot(who: str, bars: list[_Bar], ax: Axes | None) -> Axes:
+    """Bars from top to bottom, those of one piece of work below its name."""
     ax = axes_to_draw_on(who, ax)
-    for row, bar in enumerate(bars):
-        short_of_it = bar.aim is not None and bar.value < bar.aim
-        ax.barh(row, bar.value, height=0.66, color=RED if short_of_it else BLUE, alpha=0.85)
+    rows: list[float] = []
+    last, row = "", -1.0
+    for bar in bars:
+        row += 1.0
+        if bar.work != last:
+            ax.text(
+                0.0,
+                row,
+                bar.work,
+                transform=ax.get_yaxis_transform(),
+                va="center",
+                fontsize="small",
+                style="italic",
+            )
+            last, row = bar.work, row + 1.0
+        missed = bar.aim is not None and bar.value < bar.aim
+        ax.barh(row, bar.value, height=0.66, color=RED if missed else BLUE, alpha=0.85)
         if bar.aim is not None:
-            ax.plot([bar.aim], [row], "|", color=GOLD, markersize=15, markeredgewidth=2.5)
-    ax.set_yticks(range(len(bars)), [_label(bar) for bar in bars])
-    ax.set_ylim(len(bars) - 0.4, -0.6)
+            ax.plot([bar.aim], [row], "|", color=GOLD, markersize=14, markeredgewidth=2.5)
+        rows.append(row)
+    ax.set_yticks(rows, [bar.beside for bar in bars])
+    ax.set_ylim(row + 0.6, -0.7)
     ax.tick_params(axis="y", length=0)
     ax.grid(False, axis="y")
     return ax
 
 
 def _label(bar: _Bar) -> str:
-    return f"{bar.work} | {bar.beside}"
+    return f"{bar.work}, {bar.beside}"
 
 
 def _ratios(who: str, run: Any) -> list[_Bar]:

@@ -32,7 +32,7 @@ __all__ = [
 
 # After Okabe and Ito, told apart by every kind of colour vision; a contrast of 3 : 1 or more on white and on #161616.
 BLUE, RED, GREEN, PURPLE, GOLD, GREY = "#1f83cf", "#d55e00", "#009e73", "#cc79a7", "#a67c00", "#808080"
-PALETTE = (BLUE, RED, GREEN, PURPLE, GOLD, GREY)
+PALETTE = (BLUE, RED, GREEN, PURPLE, GOLD, GREY, "#9a5b3c")
 
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 

@@ -29,6 +29,12 @@ Array = NDArray[np.float64]
 
 _COUNTS = (5, 10, 25, 50, 100, 250)
 _SAMPLES, _K = 250, 10
+_NAMES = {
+    "ddim": "DDIM",
+    "analytic-ddim": "Analytic-DDIM",
+    "ddpm": "DDPM, β̃",
+    "analytic-ddpm": "Analytic-DDPM",
+}
 #: label -> (λ², variance), as `sample` takes them; a number is η of λ² = η²β̃
 _CHAINS: dict[str, tuple[Any, str]] = {
     "DDPM, β": ("ddpm", "beta"),
@@ -110,7 +116,9 @@ def _plane(world: World) -> Figure:
     data, fresh, seed = q0.sample(_SAMPLES, rng), q0.sample(4 * _SAMPLES, rng), int(rng.integers(2**62))
     drawn: dict[str, NDArray[np.floating[Any]]] = {"data": data}
     for label, (lam2, rule) in SAMPLERS.items():
-        drawn[label] = sample(orc, sch, nodes, _SAMPLES, seed, lam2=lam2, variance=rule, mmse=v, x_T=start)
+        drawn[_NAMES[label]] = sample(
+            orc, sch, nodes, _SAMPLES, seed, lam2=lam2, variance=rule, mmse=v, x_T=start
+        )
     drawn["SDE-DPM-Solver++ 2"] = sde_dpm_solver(
         ExactModel(q0, "data"), start, _levels(world, _K), 2, rng=seed
     )
