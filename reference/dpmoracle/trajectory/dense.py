@@ -68,6 +68,7 @@ def shortest_paths(F: ArrayLike, K: int, backend: str = "auto", max_bytes: int =
         not
     K : largest number of edges, >= 1
     backend : "auto", "numpy", "numba" or "cupy"
+    max_bytes : what the tables may take; more is refused beforehand
     Ties: the smallest predecessor wins. O(K n^2) evaluations, O(n^2 + K n) memory.
     Returns ShortestPaths; costs[0] is inf unless n = 1. Raises InvalidParameterError for another shape, nan and -inf.
     """
