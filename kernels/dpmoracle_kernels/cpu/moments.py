@@ -240,5 +240,6 @@ def _averages(
 @compiled(fastmath={"contract"})
 def _weights(g: Array, e: Array, share: Array, distance: Array, noise: Array, out: Array) -> None:
     for t in range(len(distance)):
+        row = out[t]
         for i in range(len(g)):
-            out[t, i] = exp2(share[i] + noise[t] * e[i] - distance[t] * g[i])
+            row[i] = exp2(share[i] + noise[t] * e[i] - distance[t] * g[i])
