@@ -16,6 +16,7 @@ from step_samplers import (
     DDPM,
     SCHEDULE,
     Euler,
+    Renoise,
     TwoStep,
     rows_of,
     stock_levels,
@@ -300,7 +301,12 @@ BROKEN = {
         LARGE_SOLD_AS_SMALL,
         POINT_SOLD_AS_OPTIMAL,
     ],
-    "terminal": [NO_NOISE, THRICE_THE_NOISE, MEAN_OF_DDIM],
+    "terminal": [
+        NO_NOISE,
+        THRICE_THE_NOISE,
+        MEAN_OF_DDIM,
+        subject(Renoise, "noise around the mean", StepLaw(math.inf)),
+    ],
     "add_noise": [
         with_forward("swaps a and sigma", add=lambda a, sigma: (sigma, a)),
         with_forward("beta for its root", add=lambda a, sigma: (a, sigma**2)),

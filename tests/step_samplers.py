@@ -40,7 +40,17 @@ class Euler:
     order = 1
 
     def __init__(self, levels):
-        self.levels = levels
+        self.unscaled = levels
+
+    def levels(self, K):
+        return self.scaled(self.unscaled(K))
+
+    def scaled(self, nodes):
+        return nodes
+
+    def time_level(self, time):
+        ((a, sigma),) = self.scaled(np.array([SCHEDULE.levels(round(time))])).tolist()
+        return a, sigma
 
     def prepare(self, K):
         self.nodes = self.levels(K)
@@ -141,9 +151,42 @@ class AdamsBashforth(Euler):
         return a_s * (x / a_t + h * eps)
 
 
-def time_level(time):
-    a, sigma = SCHEDULE.levels(round(time))
-    return float(a), float(sigma)
+class StraightLine(Euler):
+    """Rectified flow: a = 1 - σ, and the network predicts the velocity ε - x_0."""
+
+    output_type = "flow"
+
+    def scaled(self, nodes):
+        return nodes / nodes.sum(axis=1, keepdims=True)
+
+    def __call__(self, velocity, i, x, noise):
+        _, s_t, _, s_s = rows_of(self.nodes, i)
+        return x + (s_s - s_t) * velocity
+
+
+class Karras(Euler):
+    """EDM: a = 1, the network is F, and x_0 = c_skip x + c_out F with σ_data = 1/2."""
+
+    output_type = "edm"
+
+    def scaled(self, nodes):
+        return nodes / nodes[:, :1]
+
+    def __call__(self, f, i, x, noise):
+        _, s_t, _, s_s = rows_of(self.nodes, i)
+        total = s_t**2 + 0.25
+        x0 = 0.25 / total * x + s_t * 0.5 / math.sqrt(total) * f
+        return x + (s_s - s_t) * (x - x0) / s_t
+
+
+class Renoise(Euler):
+    """Consistency sampling: all noise afresh around the prediction."""
+
+    output_type = "x0"
+
+    def __call__(self, x0, i, x, noise):
+        _, _, a_s, s_s = rows_of(self.nodes, i)
+        return a_s * x0 + s_s * noise
 
 
 def subject(cls, name=None, law=None, dtype="float64", levels=stock_levels, **more):
@@ -157,15 +200,20 @@ def subject(cls, name=None, law=None, dtype="float64", levels=stock_levels, **mo
     if law is None:
         even = cls(even_levels, **arguments)
         facts["asymptotic"] = partial(
-            from_step, even, even_levels, cls.output_type, even.prepare, name="even", order=cls.order
+            from_step, even, even.levels, cls.output_type, even.prepare, name="even", order=cls.order
         )
     if dtype == "float32":
         facts["promoted"] = partial(subject, cls, name, law, "float64", levels, arguments=arguments, **more)
     if levels is stock_levels:
-        facts |= {"times": timesteps, "time_level": time_level, "time_range": (1, 1000), "max_steps": 1000}
+        facts |= {
+            "times": timesteps,
+            "time_level": made.time_level,
+            "time_range": (1, 1000),
+            "max_steps": 1000,
+        }
     facts |= more
     return from_step(
-        made, levels, cls.output_type, made.prepare, name=name or cls.__name__, dtype=dtype, **facts
+        made, made.levels, cls.output_type, made.prepare, name=name or cls.__name__, dtype=dtype, **facts
     )
 
 
@@ -174,6 +222,9 @@ def right_ones():
     plain = [subject(cls, dtype="float32") for cls in (Euler, DDIM, TwoStep, Corrected, AdamsBashforth)]
     return [
         *plain,
+        subject(StraightLine, dtype="float32"),
+        subject(Karras, dtype="float32"),
+        subject(Renoise, None, StepLaw(math.inf), "float32", endpoint=True),
         subject(DDIM, "DDIM with noise", StepLaw(0.7), "float32", arguments={"eta": 0.7}),
         subject(DDPM, "DDPM small", StepLaw(), "float32"),
         subject(DDPM, "DDPM large", StepLaw(variance="beta"), "float32", arguments={"variance": "large"}),

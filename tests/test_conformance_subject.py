@@ -238,8 +238,13 @@ def test_runs_that_are_none(run, words):
         play(made, smooth(), X, 4)
 
 
-def test_a_mixture_of_one_point_needs_no_flow():
-    assert isinstance(point(), GaussianMixture)
+@pytest.mark.parametrize("q0", [gaussian(0.3), GaussianMixture([1.0], [[0.1, 0.2]], [[0.3, 0.1]], "diag")])
+def test_the_end_of_the_flow_of_one_gaussian(q0):
+    found = OracleModel(q0, "x0", endpoint=True)(X, *LEVEL)
+    assert np.abs(found - flow_levels(q0, X, np.array(LEVEL), np.array([1.0, 0.0]))).max() < 1e-9
+
+
+def test_the_end_of_the_flow_of_one_point():
     made = Subject(
         "endpoint",
         lambda model, x, K, noise: model(x, 0.6, 0.8),

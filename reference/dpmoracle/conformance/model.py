@@ -84,10 +84,20 @@ class OracleModel:
         x0, sound = np.full(rows.shape, np.nan), np.isfinite(rows).all(1)
         asked = rows[sound]
         if self.endpoint:
-            x0[sound] = flow_levels(self.q0, asked, np.array(level), np.array([1.0, 0.0]))
+            x0[sound] = _end_of_flow(self.q0, asked, level)
         else:
             x0[sound] = self.q0.posterior(asked, *(np.full(len(asked), part) for part in level)).mean
         return x0
+
+
+def _end_of_flow(q0: GaussianMixture, x: NDArray[np.float64], level: Level) -> NDArray[np.float64]:
+    """(M, d) where the exact flow ends at σ = 0; for one isotropic Gaussian it keeps the standardised state."""
+    variance = q0.support.eigenvalues()
+    if q0.n_components > 1 or np.ptp(variance) > 0.0:
+        return flow_levels(q0, x, np.array(level), np.array([1.0, 0.0]))
+    a, sigma = level
+    shrink = np.sqrt(variance.flat[0] / (a**2 * variance.flat[0] + sigma**2))
+    return np.asarray(q0.means + shrink * (x - a * q0.means))
 
 
 def as_output(

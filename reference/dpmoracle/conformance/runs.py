@@ -68,8 +68,7 @@ def play(
         subject.output_type,
         subject.sigma_data,
         subject.time_level if by_time else None,
-        # The endpoint of the flow of one point is the point: no need to integrate.
-        subject.endpoint and not q0.is_singular,
+        subject.endpoint,
         [] if calls is None else calls,
     )
     carry = subject.exact_start if exact_start else subject.run

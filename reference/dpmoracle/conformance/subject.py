@@ -57,8 +57,8 @@ class Subject:
 
     levels      : K -> (n+1, 2) the (a, σ) of the nodes, noisiest first, x_T and x_end among them; not the points
                   between nodes where a method also evaluates
-    time_level  : time value -> the (a, σ) that a network trained with this sampler understands by it; between two
-                  whole times it interpolates
+    time_level  : time value -> the (a, σ) that a network trained with this sampler understands by it, in the scaling
+                  of its levels; between two whole times it interpolates
     time_range  : (smallest, largest) time value that such a network knows
     order       : the order that it claims, of a deterministic sampler
     stochastic  : it draws noise             injects : and takes it from `noise`, standard normal

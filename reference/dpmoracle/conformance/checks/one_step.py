@@ -73,8 +73,8 @@ class _Step:
 
 def _steps(subject: Subject, quick: bool) -> Iterator[_Step]:
     law = subject.law or StepLaw()
-    # The optimal variance needs V, which one Gaussian has in closed form.
-    q0 = gaussian(_WIDTH) if law.variance == "optimal" else smooth()
+    # One Gaussian has V in closed form, which the optimal variance needs, and the end of its flow.
+    q0 = gaussian(_WIDTH) if law.variance == "optimal" or subject.endpoint else smooth()
     for K in steps_within(subject, (5, 12) if quick else (5, 12, 20, 50)):
         found = respond(subject, q0, K)
         calls = found.run.calls

@@ -22,7 +22,7 @@ from ..runs import (
     usual_steps,
 )
 from ..subject import Subject
-from ..worlds import gaussian, particles, point
+from ..worlds import gaussian, particles
 
 __all__ = ["check_every_step", "check_finite", "check_grid"]
 
@@ -68,8 +68,7 @@ def check_grid(subject: Subject, quick: bool = False) -> Result:
 
 
 def _few_particles(subject: Subject, K: int) -> Run:
-    # A consistency model needs a point, where it knows its answer without an integration.
-    q0 = point() if subject.endpoint else gaussian(0.1)
+    q0 = gaussian(0.1)
     return play(subject, q0, particles(q0, subject.ends(K)[0], 4), K, draws(subject))
 
 
