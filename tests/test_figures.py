@@ -498,7 +498,7 @@ def test_powers_of_ten_are_characters():
     axes = Figure().add_subplot()
     axes.set(yscale="log", ylim=(1e-12, 1e3))
     style.decades(axes.yaxis)
-    assert axes.yaxis.get_major_formatter()(1e-12) == "10⁻¹²"
-    assert axes.yaxis.get_major_formatter()(1000.0) == "10³"
+    assert axes.yaxis.get_major_formatter()(1e-12, 0) == "10⁻¹²"
+    assert axes.yaxis.get_major_formatter()(1000.0, 0) == "10³"
     assert records.read_fields("f", {"a": 1}, ("a", "b"), missing=None) == [1, None]
     assert isinstance(ROWS[0], ChainRow)

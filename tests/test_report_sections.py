@@ -124,6 +124,13 @@ def test_gamma_and_trajectory_sections():
     assert "K = 20" not in costs.alt, "three staircases at most"
 
 
+@pytest.mark.parametrize("name", ["zeros", "1e-200", "1e8", "far from the origin"])
+def test_any_curve_gives_a_report(name):
+    found = curve(dpm.Schedule.linear(40, 2e-3, 0.4), ODD[name])
+    check(sections.gamma_sections(found))
+    check(sections.trajectory_sections(make_plan(found, (5, 40), clip=True)))
+
+
 def test_check_sections():
     result = {
         "subject": "a",

@@ -24,8 +24,8 @@ __all__ = ["curve_figure", "plot_gamma", "plot_mmse", "plot_relative_error"]
 
 Array = NDArray[np.float64]
 
-#: decades below the largest value that are shown
-_DEPTH = 5
+#: decades below the largest that are shown, of values and of relative errors
+_DEPTH, _DIGITS = 5, 12
 _SYMBOL = {"gamma": "Γₜ", "mmse": "Vₜ"}
 _MEANING = {
     "gamma": "Γₜ = E‖score‖²/d, the score norm per dimension",
@@ -72,7 +72,12 @@ def plot_relative_error(result: Any, ax: Axes | None = None, *, quantity: str = 
     ax = axes_to_draw_on(who, ax)
     for curve, colour in zip(curves, PALETTE * len(curves)):
         ax.plot(curve.t, _relative(curve), color=colour, label=curve.label)
+    low, high = _span([_relative(curve) for curve in curves], _DIGITS)
     ax.set(
+        ylim=(
+            low,
+            max(high, 1.0),
+        ),  # before the scale: where nothing is positive it would find none, and warn
         yscale="log",
         xlabel="timestep t",
         ylabel=f"standard error of {_SYMBOL[quantity]} / {_SYMBOL[quantity]}",
@@ -96,7 +101,7 @@ def curve_figure(name: str, quantity: str, result: Any, exact: Any = None, where
         for curve in (*curves, *beside)
         for t, value, error in zip(curve.t, curve.value, curve.stderr)
     ]
-    errors = {curve.label: float(np.nanmedian(_relative(curve))) for curve in curves}
+    errors = {curve.label: float(np.median(np.nan_to_num(_relative(curve)))) for curve in curves}
     median = ", ".join(f"{label} {error:.1g}" for label, error in errors.items())
     truth = "The dashed line is the exact value. " if beside else ""
 
@@ -129,9 +134,7 @@ def _plot(who: str, quantity: str, result: Any, ax: Axes | None, exact: Any, lev
     beside = _curves(who, quantity, exact) if exact is not None else []
     ax = axes_to_draw_on(who, ax)
     half = NormalDist().inv_cdf(0.5 + level / 2)
-    top = 2.0 * max(float(np.nanmax(curve.value)) for curve in beside or curves)
-    shown = [curve.value[curve.value > 0] for curve in beside or curves]
-    floor = max(0.5 * min(float(values.min()) for values in shown if values.size), top * 10.0**-_DEPTH)
+    floor, top = _span([curve.value for curve in beside or curves], _DEPTH)
     for curve, colour in zip(curves, PALETTE * len(curves)):
         low, high = (np.maximum(curve.value + sign * half * curve.stderr, 0.1 * floor) for sign in (-1, 1))
         ax.fill_between(curve.t, low, high, color=colour, alpha=0.22, linewidth=0)
@@ -145,7 +148,7 @@ def _plot(who: str, quantity: str, result: Any, ax: Axes | None, exact: Any, lev
             linestyle=(0, (4, 3)),
             label=f"exact ({curve.label})",
         )
-    ax.set(yscale="log", ylim=(floor, top), xlabel="timestep t", ylabel=_SYMBOL[quantity])
+    ax.set(ylim=(floor, top), yscale="log", xlabel="timestep t", ylabel=_SYMBOL[quantity])
     ax.yaxis.set_label_text(_SYMBOL[quantity], rotation=0, ha="right", va="center")
     decades(ax.yaxis)
     if len(curves) + len(beside) > 1:
@@ -180,6 +183,14 @@ def _read(who: str, quantity: str, one: Any) -> tuple[NDArray[np.int64], Array, 
             f"{who}: result must be a {takes}, or a dict of labels to such; got {type(one).__name__}"
         )
     return one.timesteps, getattr(one, quantity), one.stderr
+
+
+def _span(lines: list[Array], depth: int) -> tuple[float, float]:
+    """Limits of a logarithmic axis: all that is positive, but no deeper than so many decades."""
+    positive = np.concatenate([line[line > 0] for line in lines])
+    if not positive.size:
+        return 0.1, 1.0
+    return max(0.5 * float(positive.min()), float(positive.max()) * 10.0**-depth), 2.0 * float(positive.max())
 
 
 def _relative(curve: _Curve) -> Array:

@@ -66,8 +66,12 @@ def key_beside(ax: Axes, **options: Any) -> None:
 
 def decades(*axes: Axis) -> None:
     """Powers of ten as characters: Matplotlib sets them as formulas, each glyph in its place for one font."""
+
+    def name(value: float, _: float) -> str:
+        return f"10{str(round(np.log10(value))).translate(_RAISED)}" if value > 0 else ""
+
     for axis in axes:
-        axis.set_major_formatter(lambda value, _: f"10{str(round(np.log10(value))).translate(_RAISED)}")
+        axis.set_major_formatter(name)
 
 
 def short(value: float) -> str:

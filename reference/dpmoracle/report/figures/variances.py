@@ -54,10 +54,13 @@ def plot_variances(
     ax.fill_between(t, _FLOOR, np.minimum.reduce(bounds), color=GREEN, alpha=0.14, linewidth=0)
     for label, values in lines.items():
         ax.plot(t, values, label=label, **_LINES[label])
-    ax.set(
-        xscale="log", yscale="log", xlabel="t, where the step starts", ylabel="(variance of the step - β̃) / β̃"
-    )
     ax.set_ylim(_FLOOR, 2 * max(float(values.max()) for values in lines.values()))
+    ax.set(
+        xscale="log",
+        yscale="log",
+        xlabel="t, where the step starts",
+        ylabel="(variance of the step - β̃) / β̃",
+    )
     ax.annotate("↓ β̃, the lower bound", (0.01, 0.02), xycoords="axes fraction", color=GREY)
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     decades(ax.yaxis)
