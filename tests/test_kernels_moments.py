@@ -20,8 +20,8 @@ from kernel_cases import DTYPES, LAYOUTS, alike_on_threads, broken, laid_out, th
 
 #: Of the size of the terms. float32 rounds exponents of up to 87, at 3e-5 of their value.
 TOLERANCE = {np.float64: find("shared_samples").tolerance, np.float32: 5e-3}
-#: Weights below the smallest normal number count as 0, relative to the own.
-GONE = {np.float64: 1e-300, np.float32: 1e-35}
+#: Weights below the smallest normal number (in float32 far below rounding) count as 0, relative to the own.
+GONE = {np.float64: 1e-300, np.float32: 2e-9}
 LEVELS = levels.BLOCK + 5  # more than one block
 
 
@@ -131,7 +131,7 @@ def test_what_is_pruned_is_below_the_bound(dtype):
         e = (rng.standard_normal(size) * np.sqrt(2 * np.abs(g))).astype(dtype)
         s = np.exp(np.linspace(-5, 5, 203))
         a, sigma = s / np.hypot(1, s), 1 / np.hypot(1, s)
-        level = levels.sorted_levels(a, sigma, tau2, dtype, 0.0)
+        level = levels.sorted_levels(a, sigma, tau2, dtype, size, 0.0)
         last, order = np.empty(size, np.float32), np.empty(size, np.int32)
         columns = np.stack([g, e, np.arange(size, dtype=dtype)])
         ordered = np.empty_like(columns)
@@ -244,7 +244,7 @@ MISTAKES = [
     (products, ("moved = (y - centre).astype(dtype) if centre.any() else y", "moved = y")),
     (levels, ("(LOG2E * a * sigma / v)", "(LOG2E * a / v)")),
     (levels, ("order = np.argsort(s, kind=\"stable\")", "order = np.arange(len(s))")),
-    (levels, ("largest - SMALLEST[np.dtype(dtype)] / LOG2E", "largest + 1.0")),
+    (levels, ("        largest + cut,\n", "        largest + 1.0,\n")),
     (levels, ("alive = start[1 : blocks + 1].copy()", "alive = start[2 : blocks + 2].copy()")),
     (levels, ("spread = g.dtype.type(cut * tau2)", "spread = g.dtype.type(0)")),
 ]  # fmt: skip

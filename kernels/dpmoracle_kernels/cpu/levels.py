@@ -11,6 +11,7 @@ each block is a plain loop over the first n of them. What is left out has less t
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,12 +41,17 @@ class Levels(NamedTuple):
     base: int  # the leading bits that belong to table[0]
 
 
-def sorted_levels(a: Array, sigma: Array, tau2: float, dtype: Any, largest: float) -> Levels:
+def sorted_levels(a: Array, sigma: Array, tau2: float, dtype: Any, size: int, largest: float) -> Levels:
     """Levels a, sigma (T,); distance and noise in `dtype`, that of the sums.
 
+    size    : number of components
     largest : logarithm of the largest prior weight over the own
-    `cut` is where a weight is no normal number of that dtype any more.
+    `cut` is where a weight is no normal number any more in float64, which is what the plain function leaves out; in
+    float32 where all such weights together are below a fiftieth of the rounding of the own.
     """
+    cut = -SMALLEST[np.dtype(np.float64)] / LOG2E
+    if dtype == np.float32:
+        cut = math.log(size * 50 * 2.0**24)
     with np.errstate(divide="ignore"):
         s = a / sigma
     order = np.argsort(s, kind="stable")
@@ -60,7 +66,7 @@ def sorted_levels(a: Array, sigma: Array, tau2: float, dtype: Any, largest: floa
         sigma,
         (LOG2E * a * a / v).astype(dtype),
         (LOG2E * a * sigma / v).astype(dtype),
-        largest - SMALLEST[np.dtype(dtype)] / LOG2E,
+        largest + cut,
         np.searchsorted(first, edges, side="right"),
         base,
     )

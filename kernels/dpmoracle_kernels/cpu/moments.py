@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..statistics import STATISTICS, pair, scales
 from .compiled import compiled
-from .exponential import exp2
+from .exponential import LOG2E, exp2
 from .levels import BLOCK, Levels, leaving, sorted_by_leaving, sorted_levels
 from .products import Cloud, cloud, exponents
 from .threads import in_pieces
@@ -56,7 +56,8 @@ def shared_samples(
     mixture = cloud(weights, np.asarray(means), tau2)
     own = np.asarray(own, np.int64)
     log_own = mixture.log_weights[own].min()
-    level = sorted_levels(a, sigma, tau2, mixture.dtype, float(mixture.log_weights.max() - log_own))
+    largest = float(mixture.log_weights.max() - log_own) / LOG2E
+    level = sorted_levels(a, sigma, tau2, mixture.dtype, len(mixture.half), largest)
     fill = _pairs if estimator == "pair" else _vectors
     found = np.empty((len(own), len(level.order)))
     rows = max(1, min(_ROWS, _HELD // (2 * len(mixture.half))))
@@ -90,11 +91,12 @@ def _pairs(
     arrays = (mixture.means, mixture.half, mixture.log_weights, mixture.near, mixture.reach)
     levels = (level.distance, level.noise, tilt, level.cut, tau2, level.table, level.base)
 
+    drawn = (p.astype(mixture.dtype), noise.astype(mixture.dtype), own)
+
     def piece(start: int, stop: int) -> None:
         at = slice(start, stop)
-        _pair_rows(
-            products[at], products[m + start : m + stop], *arrays, p[at], noise[at], own[at], *levels, out[at]
-        )
+        mine = (values[at] for values in drawn)
+        _pair_rows(products[at], products[m + start : m + stop], *arrays, *mine, *levels, out[at])
 
     in_pieces(piece, m, _PIECE)
     out[...] = pair(out, 0.0, p, noise, scales(level.a, level.sigma, tau2))
@@ -215,7 +217,8 @@ def _averages(
     columns, ordered = np.empty((3, size), mixture.dtype), np.empty((3, size), mixture.dtype)
     last, order = np.empty(size, np.float32), np.empty(size, np.int32)
     fixed = (means, mixture.half, mixture.log_weights, mixture.near, mixture.reach)
-    exponents(along, across, *fixed, p, noise, own, columns)
+    drawn = (p.astype(mixture.dtype), noise.astype(mixture.dtype), own)
+    exponents(along, across, *fixed, *drawn, columns)
     leaving(columns[0], columns[1], level.cut, tau2, last)
     alive = sorted_by_leaving(last, level.table, level.base, -(-T // BLOCK), columns, ordered, order)
     sums = np.zeros((T, d + 2))

@@ -21,8 +21,8 @@ __all__ = ["Cloud", "cloud", "exponents"]
 
 Array = NDArray[Any]
 
-#: Share of the norms below which G comes from differences; above, rounding costs it about 1e-11 (2e-5) of its value.
-_NEAR = {np.dtype(np.float64): 1e-4, np.dtype(np.float32): 1e-2}
+#: Share of the norms below which G comes from differences; above, rounding costs it about 1e-11 (5e-5) of its value.
+_NEAR = {np.dtype(np.float64): 1e-4, np.dtype(np.float32): 4e-3}
 #: |⟨p, D⟩| in units of τ‖D‖ beyond which hardly a sample lies.
 _REACH = 8.0
 _SCAN, _SOME = 256, 1024
@@ -95,7 +95,7 @@ def exponents(
 ) -> None:
     """G, E and log2(w_i/w_own) of one sample into columns (3, C).
 
-    along, across : (C,) ⟨x_0, y_i⟩ and ⟨ε, y_i⟩        p, noise : (d,) x_0 - y_own and ε
+    along, across : (C,) ⟨x_0, y_i⟩ and ⟨ε, y_i⟩        p, noise : (d,) x_0 - y_own and ε, in the dtype of the means
     The others are of the `Cloud`.
     """
     _differences(along, across, half, log_weights, own, columns)
@@ -130,11 +130,12 @@ def _any_below(g: Array, half: Array, own: float, close: float, far: float) -> b
 
 @compiled(fastmath={"reassoc", "contract"})
 def _again(means: Array, p: Array, noise: Array, own: int, i: int, columns: Array) -> None:
-    squares, along, across = 0.0, 0.0, 0.0
-    for j in range(means.shape[1]):
-        apart = np.float64(means[i, j]) - np.float64(means[own, j])
+    y, centre = means[i], means[own]
+    squares, along, across = y.dtype.type(0), y.dtype.type(0), y.dtype.type(0)
+    for j in range(len(y)):
+        apart = y[j] - centre[j]
         squares += apart * apart
         along += p[j] * apart
         across += noise[j] * apart
-    columns[0, i] = 0.5 * squares - along
+    columns[0, i] = y.dtype.type(0.5) * squares - along
     columns[1, i] = across

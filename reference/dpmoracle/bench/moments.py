@@ -79,7 +79,7 @@ def reduction(setting: Setting) -> Iterator[Result]:
     kernels = require("dpmoracle_kernels.cpu.moments", "numba", "dpmoracle bench")
     work = _work(_patches(setting), 50, np.float32, setting)
     mixture = kernels.cloud(np.ones(len(work.points)), work.points, 0.0)
-    level = kernels.sorted_levels(work.a, work.sigma, 0.0, mixture.dtype, 0.0)
+    level = kernels.sorted_levels(work.a, work.sigma, 0.0, mixture.dtype, len(work.points), 0.0)
     products = mixture.products(work.x0, work.noise)
     p, noise = np.zeros(work.x0.shape), work.noise.astype(np.float64)
     out = np.empty((len(work.own), len(work.a)))
