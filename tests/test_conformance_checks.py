@@ -39,7 +39,8 @@ RIGHT = [*own_subjects(), *right_ones()]
 
 
 @pytest.mark.parametrize(
-    ("check", "broken"), [(name, one) for name, broken in BROKEN.items() for one in broken], ids=str
+    ("check", "broken"),
+    [pytest.param(name, one, id=f"{name}-{one.name}") for name, broken in BROKEN.items() for one in broken],
 )
 def test_a_broken_sampler_fails(check, broken):
     result = run_check(CHECKS[check], broken, quick=True)

@@ -42,7 +42,7 @@ class Forward:
     init_sigma: Callable[[int], float] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Subject:
     """A sampler in one configuration. Arrays in and out are NumPy, (M, d), of the dtype named in `dtype`, for any d.
 
@@ -98,6 +98,9 @@ class Subject:
     asymptotic: Callable[[], Subject] | None = None
     predicting: Mapping[str, Callable[[], Subject]] = field(default_factory=dict)
     forward: Forward | None = None
+
+    def __repr__(self) -> str:
+        return f"Subject({self.name!r})"
 
     def __post_init__(self) -> None:
         for name, value, allowed in (
