@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -132,7 +133,7 @@ def _ratios(who: str, run: Any) -> list[_Bar]:
     for result in _results(who, run):
         work, ratios, target = read_fields(who, result, ("work", "ratios", "target"))
         for peer, value in (ratios() if callable(ratios) else ratios).items():
-            if value is not None and value > 0:
+            if value is not None and 0 < value < math.inf:
                 bars.append(_Bar(work, peer, value, target.get(peer)))
     return _some(who, bars, "a peer that was timed")
 
@@ -141,7 +142,7 @@ def _shares(who: str, run: Any) -> list[_Bar]:
     bars = []
     for result in _results(who, run):
         work, limit, target = read_fields(who, result, ("work", "limit", "target"))
-        if limit is not None and limit[1] is not None:
+        if limit is not None and limit[1] is not None and math.isfinite(limit[1]):
             bars.append(_Bar(work, limit[0], limit[1], target.get(limit[0])))
     return _some(who, bars, "a share of a limit")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from ...bench.results import Run
 from ..figures.bench import ratio_figure, share_figure
 from ..page import Figure, Section
@@ -15,6 +17,6 @@ def bench_sections(run: Run) -> tuple[Section, ...]:
     figures: list[Figure] = []
     if any(result.ratios() for result in results):
         figures.append(ratio_figure("ratios", run))
-    if any(result.limit is not None for result in results):
+    if any(result.limit is not None and math.isfinite(result.limit[1]) for result in results):
         figures.append(share_figure("shares", run))
     return (Section("How fast", figures=tuple(figures)),) if figures else ()

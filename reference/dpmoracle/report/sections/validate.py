@@ -14,7 +14,7 @@ from ...claims.world import World
 from ...gamma_curve import DataRecord, GammaCurve
 from ...plan import make_plan
 from ..page import Section
-from .estimators import estimator_figure
+from .estimators import estimator_figures
 from .gamma import variance_of_curve
 from .optimum import data_law, optimum_section
 from .samplers import sampler_section
@@ -53,10 +53,10 @@ def validate_sections(report: Report, points: Array, progress: Progress | None =
 
 def _step_section(world: World, cloud: Cloud) -> Section:
     title = "V, the variances, the trajectories"
-    mixture = estimator_figure(world)
+    mixture = estimator_figures(world)
     refused = data_law(cloud)[1]
     if refused:
-        return Section(title, text=(f"Nothing is drawn of the data. {refused}",), figures=(mixture,))
+        return Section(title, text=(f"Nothing is drawn of the data. {refused}",), figures=mixture)
     record = DataRecord.of(cloud.points, cloud.label)
     job = gamma_run.GammaRun(cloud.points, world.schedule, record, "trace", 50, world.seed)
     curve: GammaCurve = job.curve(gamma_run.run(job, _SAMPLES))
@@ -65,7 +65,8 @@ def _step_section(world: World, cloud: Cloud) -> Section:
         title,
         text=(
             f"Everything about a chain follows from Vₜ. On {curve.data} it is estimated from {_SAMPLES} samples, the "
-            "same for every timestep; the mixtures have it exactly.",
+            "same for every timestep; a mixture has it exactly. Γₜ says the same, V = (1 - β̄Γ)β̄/ᾱ, but at low SNR "
+            "only in its last digits: an estimate of Γ that looks good may know nothing of V.",
         ),
-        figures=(mixture, variance_of_curve(curve), *path_figures(plan)),
+        figures=(*mixture, variance_of_curve(curve), *path_figures(plan)),
     )
