@@ -80,7 +80,8 @@ def test_validate_sections(short):
     assert names >= {
         "kl-data",
         "kl-line",
-        "estimators",
+        "estimators-mmse",
+        "estimators-gamma",
         "variances",
         "trajectories",
         "costs",
