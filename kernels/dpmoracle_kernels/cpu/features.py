@@ -20,8 +20,7 @@ __all__ = ["pair_samples"]
 
 Array = NDArray[Any]
 
-# Numbers held at once by exponents and residuals, and samples in one piece of work for a thread.
-_HELD, _PIECE = 2**22, 8
+_HELD = 2**20  # exponents and residuals in one piece of work for a thread
 
 
 def pair_samples(
@@ -46,20 +45,18 @@ def pair_samples(
         for i in range(len(centres))
     ]
     out = np.empty((len(x0), len(a)))
-    rows = max(1, _HELD // (2 * len(centres) * len(a)))
-    for start in range(0, len(x0), rows):
-        some = slice(start, start + rows)
-        values = np.empty((len(centres), len(out[some]), 2 * len(a)), dtype)
+
+    def piece(start: int, stop: int) -> None:
+        values = np.empty((len(centres), stop - start, 2 * len(a)), dtype)
         for i, (table, added) in enumerate(tables):
             frame = None if basis is None else basis[i % len(basis)]
-            features = _features(x0[some] - centres[i], noise[some], frame, shapes.shape[1])
+            features = _features(x0[start:stop] - centres[i], noise[start:stop], frame, shapes.shape[1])
             np.matmul(features.astype(dtype, copy=False), table, out=values[i])
             values[i] += added
+        _averages(values, out[start:stop])
 
-        def piece(first: int, stop: int, values: Array = values, part: Array = out[some]) -> None:
-            _averages(values, first, part[first:stop])
-
-        in_pieces(piece, len(out[some]), _PIECE)
+    rows = max(1, _HELD // (2 * len(centres) * len(a)))
+    in_pieces(piece, len(x0), rows, products=True)
     out *= 0.5 / x0.shape[1]
     return out
 
@@ -91,20 +88,20 @@ def _coefficients(
 
 
 @compiled(fastmath={"contract"})
-def _averages(values: Array, first: int, out: Array) -> None:
-    """Σ_i w_i residual_i / Σ_i w_i, from values (C, M, 2T), samples from `first` on, into out (m, T)."""
+def _averages(values: Array, out: Array) -> None:
+    """Σ_i w_i residual_i / Σ_i w_i, from values (C, M, 2T), into out (M, T)."""
     size, T = len(values), values.shape[2] // 2
     top, total, weighted = np.empty(T, values.dtype), np.empty(T, values.dtype), np.empty(T, values.dtype)
     for m in range(len(out)):
-        top[:] = values[0, first + m, :T]
+        top[:] = values[0, m, :T]
         for i in range(1, size):
-            exponent = values[i, first + m, :T]
+            exponent = values[i, m, :T]
             for t in range(T):
                 top[t] = max(top[t], exponent[t])
         total[:] = 0
         weighted[:] = 0
         for i in range(size):
-            exponent, residual = values[i, first + m, :T], values[i, first + m, T:]
+            exponent, residual = values[i, m, :T], values[i, m, T:]
             for t in range(T):
                 w = exp2(exponent[t] - top[t])
                 total[t] += w

@@ -205,7 +205,7 @@ def _vectors(
             averages = _averages(mixture, level, tau2, p[m], noise[m], int(own[m]), *both)
             out[m] = STATISTICS[estimator](averages, p[m], noise[m], at)
 
-    in_pieces(piece, len(own), 1)
+    in_pieces(piece, len(own), 1, products=True)
 
 
 def _averages(

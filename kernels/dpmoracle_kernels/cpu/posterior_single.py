@@ -31,7 +31,7 @@ _FEW = 32  # rows of one level from which its tables pay
 _FAR = 1e3  # least distance q + d beyond which float32 cannot tell the components apart
 _UNEVEN = 1e3  # ratio of the eigenvalues of one V_i
 _NARROW = 8  # dimensions up to which rows side by side beat a matrix product
-_PIECE, _GEMM = 4096, 2**22  # rows, and numbers of a product, in one piece of work for a thread
+_PIECE, _GEMM = 4096, 2**20  # rows, and numbers of a product, in one piece of work for a thread
 
 
 def score_single(
@@ -63,7 +63,7 @@ def score_single(
                     x[at], pulls, table.centre, table.shift, table.share, gradient[at], found[at], total[at]
                 )
 
-        in_pieces(piece, len(x), table.rows)
+        in_pieces(piece, len(x), table.rows, products=table.pull is not None)
         bad = np.logical_not(found > table.least)  # nan among them
         found *= np.float32(1 / LOG2E)
         found += np.log(total)
@@ -105,7 +105,7 @@ def moments_single(
                     x[at], *law, table.fixed, table.shift, x[at] @ table.pull, x[at] @ table.draw, *out
                 )
 
-        in_pieces(piece, len(x), table.rows)
+        in_pieces(piece, len(x), table.rows, products=table.pull is not None)
         trace[rows], mean[rows] = spread, middle if table.frame is None else middle @ table.frame.T
         return np.logical_not(top > table.least)
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .compiled import compiled
+from .threads import in_pieces
 
 __all__ = ["Cloud", "cloud", "exponents"]
 
@@ -26,6 +27,7 @@ _NEAR = {np.dtype(np.float64): 1e-4, np.dtype(np.float32): 4e-3}
 #: |⟨p, D⟩| in units of τ‖D‖ beyond which hardly a sample lies.
 _REACH = 8.0
 _SCAN, _SOME = 256, 1024
+_COLUMNS = 4096  # components in one piece of the products
 
 
 class Cloud(NamedTuple):
@@ -47,7 +49,13 @@ class Cloud(NamedTuple):
     def products(self, x0: Array, noise: Array) -> Array:
         """(2M, C) ⟨x_0, y_i⟩, then ⟨ε, y_i⟩."""
         both = np.concatenate([x0 - self.centre, noise]).astype(self.dtype, copy=False)
-        return np.asarray(both @ self.moved.T)
+        out = np.empty((len(both), len(self.moved)), self.dtype)
+
+        def piece(start: int, stop: int) -> None:
+            np.matmul(both, self.moved[start:stop].T, out=out[:, start:stop])
+
+        in_pieces(piece, len(self.moved), _COLUMNS, products=True)
+        return out
 
 
 def cloud(weights: Array, means: Array, tau2: float) -> Cloud:

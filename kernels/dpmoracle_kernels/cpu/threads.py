@@ -2,25 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import functools
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numba
 
 __all__ = ["in_pieces"]
 
+_ALONE = threading.Lock()
 
-def in_pieces(work: Callable[[int, int], object], total: int, size: int) -> None:
+
+def in_pieces(work: Callable[[int, int], object], total: int, size: int, *, products: bool = False) -> None:
     """work(start, stop) over total in pieces of `size`, on as many threads as `numba.set_num_threads` says.
 
     The pieces do not depend on the number of threads, so neither does a result that each piece writes a part of.
+    products : work multiplies matrices. Each thread then multiplies by itself: BLAS's own threads would wait for each
+               other, and go on spinning after a product, beside the pieces. This needs threadpoolctl; without it the
+               pieces run one after the other, with BLAS's threads.
     """
     starts = range(0, total, size)
     threads = min(numba.get_num_threads(), len(starts))
-    if threads <= 1:
+    if threads <= 1 or (products and _libraries() is None):
         for start in starts:
             work(start, min(start + size, total))
         return
-    with ThreadPoolExecutor(threads) as pool:
+    with _one_blas_thread() if products else contextlib.nullcontext(), ThreadPoolExecutor(threads) as pool:
         for done in [pool.submit(work, start, min(start + size, total)) for start in starts]:
             done.result()
+
+
+@contextlib.contextmanager
+def _one_blas_thread() -> Iterator[None]:
+    """One user at a time: two that overlap would leave the other's limit behind."""
+    with _ALONE, _libraries().limit(limits=1, user_api="blas"):
+        yield
+
+
+@functools.cache
+def _libraries() -> Any:
+    """threadpoolctl's view of the libraries, which takes milliseconds to make; None without it."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return None
+    return ThreadpoolController()

@@ -1,0 +1,73 @@
+"""Pieces of work on threads: the same pieces whatever the threads, errors that arrive, BLAS left as it was."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from dpmoracle_kernels.cpu import threads
+from dpmoracle_kernels.cpu.threads import in_pieces
+from kernel_cases import threads as on_threads
+
+threadpoolctl = pytest.importorskip("threadpoolctl")
+
+
+def blas_threads():
+    return [lib["num_threads"] for lib in threadpoolctl.threadpool_info() if lib["user_api"] == "blas"]
+
+
+@pytest.mark.parametrize("products", [False, True])
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("total", [0, 1, 7, 12])
+def test_every_piece_once(total, count, products):
+    seen = []
+    with on_threads(count):
+        in_pieces(lambda start, stop: seen.append((start, stop)), total, 4, products=products)
+    assert sorted(seen) == [(start, min(start + 4, total)) for start in range(0, total, 4)]
+
+
+def test_blas_is_held_to_one_thread_and_let_go():
+    before, inside = blas_threads(), []
+    with on_threads(2):
+        in_pieces(lambda start, stop: inside.append(blas_threads()), 4, 1, products=True)
+    assert all(count == 1 for counts in inside for count in counts)
+    assert blas_threads() == before
+
+
+def test_callers_at_the_same_time_leave_no_limit_behind():
+    before = blas_threads()
+    a = np.ones((50, 50))
+    with on_threads(2):
+        callers = [
+            threading.Thread(target=in_pieces, args=(lambda *_: a @ a, 20, 1), kwargs={"products": True})
+            for _ in range(4)
+        ]
+        for caller in callers:
+            caller.start()
+        for caller in callers:
+            caller.join()
+    assert blas_threads() == before
+
+
+@pytest.mark.parametrize("products", [False, True])
+def test_an_error_arrives_and_leaves_nothing_behind(products):
+    before = blas_threads()
+
+    def fails(start, stop):
+        if start == 2:
+            raise ArithmeticError("piece 2")
+
+    with on_threads(2), pytest.raises(ArithmeticError, match="piece 2"):
+        in_pieces(fails, 5, 1, products=products)
+    assert blas_threads() == before
+
+
+def test_without_threadpoolctl_products_run_one_after_the_other(monkeypatch):
+    monkeypatch.setattr(threads, "_libraries", lambda: None)
+    seen = []
+    with on_threads(2):
+        in_pieces(lambda start, stop: seen.append((start, threading.get_ident())), 5, 1, products=True)
+    assert [start for start, _ in seen] == [0, 1, 2, 3, 4]
+    assert {who for _, who in seen} == {threading.get_ident()}
