@@ -8,7 +8,8 @@ from dpmoracle.claims.cloud import Cloud
 from dpmoracle.claims.world import World
 from dpmoracle.datasets import digits
 from dpmoracle.report.page import Figure
-from dpmoracle.report.sections.optimum import compared_laws, law_chains, law_figure
+from dpmoracle.report.sections.laws import compared_laws
+from dpmoracle.report.sections.optimum import law_chains, law_figure
 from dpmoracle.report.sections.solvers import solver_section
 from dpmoracle.report.svg import inline
 

@@ -19,7 +19,7 @@ from dpmoracle.gamma_run import GammaRun, run
 from dpmoracle.plan import make_plan
 from dpmoracle.report import sections
 from dpmoracle.report.page import Section
-from dpmoracle.report.sections import optimum, samplers, solvers, validate
+from dpmoracle.report.sections import distances, laws, optimum, samplers, solvers, validate
 from dpmoracle.report.svg import inline
 from small_world import CORNERS, ODD
 
@@ -36,11 +36,13 @@ class Short(World):
 def short(monkeypatch):
     monkeypatch.setattr(validate, "World", Short)
     monkeypatch.setattr(optimum, "NODE_COUNTS", (5, 40))
-    monkeypatch.setattr(optimum, "_SAMPLES", 20)
+    monkeypatch.setattr(laws, "SAMPLES", 20)
+    monkeypatch.setattr(optimum, "SAMPLES", 20)
+    monkeypatch.setattr(distances, "_COUNTS", (5, 10))
     monkeypatch.setattr(samplers, "_COUNTS", (5, 20))
     monkeypatch.setattr(solvers, "_STEPS", (5, 10, 20))
-    real = optimum.Law
-    monkeypatch.setattr(optimum, "Law", lambda *a, **k: replace(real(*a, **k), few=(20, 3), counts=(5,)))
+    real = laws.Law
+    monkeypatch.setattr(laws, "Law", lambda *a, **k: replace(real(*a, **k), few=(20, 3), counts=(5,)))
 
 
 def figures(found):
@@ -212,16 +214,51 @@ def sample_rows(*gains):
 
 def test_verdict_on_samples_needs_an_interval_that_excludes_zero():
     rows = sample_rows((0.1, 0.2), (-0.2, -0.1), (-0.1, 0.1))
-    text = optimum.sample_verdict(rows)
+    text = distances.sample_verdict(rows)
     assert "is not shown to win everywhere" in text
     assert "of 6 cases 2 nearer, 2 farther, 2 undecided" in text
     assert "of 3 cases 0 come nearer and 3 go farther" in text
-    assert "wins everywhere" in optimum.sample_verdict(sample_rows((0.1, 0.2)))
-    table = optimum.sample_table({"toys": rows[:4], "more": rows[4:]})
+    assert "wins everywhere" in distances.sample_verdict(sample_rows((0.1, 0.2)))
+    table = distances.sample_table({"toys": rows[:4], "more": rows[4:]})
     assert [str(row[-1]) for row in table.rows] == ["nearer"] * 2 + ["farther"] * 2 + ["undecided"] * 2
     assert table.rows[2][-2] == "[-0.2, -0.1]"
     assert [str(row[0]) for row in table.rows[:2]] == ["even grid", "optimal grid"]
     assert [row[0].below for row in table.rows] == ["toys"] * 2 + ["more"] * 4
+
+
+def test_exact_verdict_and_table():
+    cells = {
+        (10, "even"): (0.1, 0.2),
+        (10, "optimal"): (0.3, 0.1),
+        (25, "even"): (0.2, 0.1),
+        (25, "optimal"): (0.1, 0.05),
+    }
+    found = {"a": cells, "b": {(10, "even"): (0.1, 0.1), (10, "optimal"): (0.2, 0.1)}}
+    text = distances.exact_verdict(found)
+    assert "nearer than DDIM in 4 of 6 cases" in text
+    assert "farther than on the even grid in 2 of 3" in text
+    table = distances.exact_table(found)
+    assert [str(row[-1]) for row in table.rows] == [
+        "farther",
+        "nearer",
+        "nearer",
+        "nearer",
+        "undecided",
+        "nearer",
+    ]
+    assert table.rows[0][1:4] == (10, 0.1, 0.2)
+
+
+def test_exact_distances_lie_in_the_intervals_of_sampling(monkeypatch):
+    """Two roads to the same distance: quantiles, and 8 batches of samples."""
+    monkeypatch.setattr(distances, "_COUNTS", (5,))
+    law = laws.Law("line", "a line", WORLD.lines["three gaussians"], None, (2000, 8), (5,))
+    exact = distances.exact_distances(WORLD, law)
+    label, rows = distances.law_distances(WORLD, law)
+    assert label == "a line, 8 batches of 2000"
+    for row in rows:
+        far = exact[row.K, row.grid][("ddim", "analytic-ddim").index(row.sampler)]
+        assert float(row.distance.value) == pytest.approx(far, abs=6 * float(row.distance.error))
 
 
 TERMINAL = dpm.GaussianMixture([1.0], [[0.4]], [0.49], "spherical")

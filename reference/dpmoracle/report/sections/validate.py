@@ -16,7 +16,8 @@ from ...plan import make_plan
 from ..page import Section
 from .estimators import estimator_figures
 from .gamma import variance_of_curve
-from .optimum import data_law, optimum_section
+from .laws import data_law
+from .optimum import optimum_section
 from .samplers import sampler_section
 from .solvers import solver_section
 from .trajectory import path_figures

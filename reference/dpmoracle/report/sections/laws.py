@@ -1,0 +1,68 @@
+"""The laws on which choices are compared: the data, and mixtures whose V is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...claims.cloud import Cloud
+from ...claims.world import World
+from ...errors import InvalidParameterError
+from ...mixture import GaussianMixture
+
+__all__ = ["SAMPLES", "Law", "compared_laws", "data_law", "sampled_mmse"]
+
+#: of an estimate of V
+SAMPLES = 200
+
+
+@dataclass(frozen=True)
+class Law:
+    """A law whose chains are compared; few, points and counts say at what size the distances of samples are taken.
+
+    method : of `compare_chains`
+    few    : samples of a batch, batches     points : of a data set, the most that distances can afford
+    """
+
+    name: str
+    label: str
+    q0: GaussianMixture
+    method: str | None
+    few: tuple[int, int] = (400, 6)
+    counts: tuple[int, ...] = (10, 25, 50)
+    points: int | None = None
+
+    @property
+    def told(self) -> str:
+        how = f"V by Monte Carlo, {SAMPLES} samples" if self.method else "V exact, by quadrature"
+        return f"{self.label}, {how}"
+
+
+def compared_laws(world: World, cloud: Cloud) -> list[Law]:
+    """The data, where they make a mixture, and mixtures whose V is known."""
+    wide = GaussianMixture([0.5, 0.5], [[0.0], [0.3]], [0.02, 2.0], "spherical")
+    laws = [
+        Law("line", "three Gaussians in one dimension", world.lines["three gaussians"], None),
+        Law("wide", "a narrow and a wide Gaussian in one dimension", wide, None, few=(1000, 8)),
+        Law("plane", "three Gaussians in 10 dimensions", world.planes["plane in d=10"], None),
+    ]
+    data = data_law(cloud)[0]
+    if data is None:
+        return laws
+    return [Law("data", cloud.label, data, "monte carlo", few=(100, 4), counts=(10, 25), points=200), *laws]
+
+
+def data_law(cloud: Cloud) -> tuple[GaussianMixture | None, str]:
+    """The points as a mixture; or None, and why they make none: numbers too large to square."""
+    try:
+        return GaussianMixture.from_points(cloud.points), ""
+    except InvalidParameterError as error:
+        return None, str(error)
+
+
+def sampled_mmse(world: World, q0: GaussianMixture, rng: np.random.Generator) -> NDArray[np.float64]:
+    """(N+1,) V_t from samples, near enough for a grid, a variance, or a line in a picture."""
+    t = np.arange(1, world.schedule.N + 1)
+    return np.append(0.0, world.oracle(q0).mmse(t, SAMPLES, rng, method="trace").value)
