@@ -139,6 +139,17 @@ class DoubledDifference(TwoStep):
         return super().__call__(x0, i, x, noise)
 
 
+class ForEvenSteps(TwoStep):
+    """Two-step with the coefficients of even steps."""
+
+    def __call__(self, x0, i, x, noise):
+        if self.seen:
+            a_t, s_t, a_s, s_s = rows_of(self.nodes, i)
+            now, step = math.log(a_t / s_t), math.log(a_s * s_t / (a_t * s_s)) if s_s > 0 else 1.0
+            self.seen[-1] = (now - step, self.seen[-1][1])
+        return super().__call__(x0, i, x, noise)
+
+
 class SlopeTooLong(Euler):
     def __call__(self, eps, i, x, noise):
         return super().__call__(1.05 * eps, i, x, noise)
@@ -288,6 +299,7 @@ BROKEN = {
         solver(partial(dpm_multistep, order=3, form="common"), 3),
         solver(partial(dpm_singlestep, order=2), 3),
     ],
+    "order_uneven": [subject(ForEvenSteps), solver(partial(dpm_multistep, order=3, form="common"), 3)],
     "stability": [subject(Cancels, dtype="float32"), subject(OverflowsInSingle, dtype="float32")],
     "step_mean": [
         subject(MeanOfTheWrongLevel, law=StepLaw()),

@@ -9,6 +9,7 @@ import numpy as np
 
 from dpmoracle import Schedule
 from dpmoracle.conformance import StepLaw, from_step
+from dpmoracle.conformance.own import uneven_nodes
 
 SCHEDULE = Schedule.linear(1000)
 
@@ -198,10 +199,11 @@ def subject(cls, name=None, law=None, dtype="float64", levels=stock_levels, **mo
     made = cls(levels, **arguments)
     facts = {"stochastic": True, "law": law} if law is not None else {"order": cls.order}
     if law is None:
-        even = cls(even_levels, **arguments)
-        facts["asymptotic"] = partial(
-            from_step, even, even.levels, cls.output_type, even.prepare, name="even", order=cls.order
-        )
+        for name_of, nodes in {"asymptotic": even_levels, "uneven": uneven_nodes}.items():
+            other = cls(nodes, **arguments)
+            facts[name_of] = partial(
+                from_step, other, other.levels, cls.output_type, other.prepare, name=name_of, order=cls.order
+            )
     if dtype == "float32":
         facts["promoted"] = partial(subject, cls, name, law, "float64", levels, arguments=arguments, **more)
     if levels is stock_levels:

@@ -22,7 +22,7 @@ from .law import Level, StepLaw
 from .model import OracleModel
 from .subject import Noise, Subject
 
-__all__ = ["ancestral", "even_nodes", "own_subjects", "sde_solver", "solver"]
+__all__ = ["ancestral", "even_nodes", "own_subjects", "sde_solver", "solver", "uneven_nodes"]
 
 Array = NDArray[np.floating[Any]]
 Nodes = Callable[[int], NDArray[np.float64]]
@@ -80,6 +80,7 @@ def solver(
         order=order,
         exact_start=exact_start if "start" in inspect.signature(plain).parameters and own_order > 1 else None,
         asymptotic=partial(solver, function, order, prediction, even_nodes),
+        uneven=partial(solver, function, order, prediction, uneven_nodes),
     )
 
 
@@ -156,6 +157,12 @@ def sde_solver(order: int) -> Subject:
 def even_nodes(K: int) -> NDArray[np.float64]:
     """(K+1, 2) even in λ, σ/a from 20 to 0.05, variance preserving."""
     return np.array([vp_path(lam) for lam in np.linspace(-np.log(20.0), np.log(20.0), K + 1).tolist()])
+
+
+def uneven_nodes(K: int) -> NDArray[np.float64]:
+    """The same with steps in λ that are alternately short and long, 1 to 2."""
+    lam = np.append(0.0, np.cumsum(np.arange(K) % 2 + 1.0))
+    return np.array([vp_path(one) for one in (np.log(20.0) * (2.0 * lam / lam[-1] - 1.0)).tolist()])
 
 
 def _stock_nodes(K: int) -> NDArray[np.float64]:

@@ -18,7 +18,7 @@ from .forward import check_add_noise, check_init_sigma, check_input_scale, check
 from .gaussian import check_exact_on_gaussian
 from .landing import check_landing
 from .one_step import check_step_mean, check_step_noise
-from .order import check_order, check_order_usual_start
+from .order import check_order, check_order_uneven, check_order_usual_start
 from .precision import check_stability
 from .predictions import check_prediction_types
 from .structure import check_every_step, check_finite, check_grid
@@ -68,7 +68,7 @@ _STOCHASTIC: _Need = ("a stochastic sampler", lambda s: s.stochastic)
 _GIVEN_NOISE: _Need = ("noise that can be given (injects)", lambda s: s.injects or not s.stochastic)
 _EXPECTATION: _Need = ("a network that predicts E[x_0 | x]", lambda s: not s.endpoint)
 _SINGLE: _Need = ("dtype float32 and promoted", lambda s: s.promoted and s.dtype == "float32")
-_ORDER = (_DETERMINISTIC, _EXPECTATION, _has("order"), _has("asymptotic"))
+_ORDER = (_DETERMINISTIC, _EXPECTATION, _has("order"))
 _ONE_STEP = (_STOCHASTIC, _GIVEN_NOISE, _has("law"))
 
 CHECKS = {
@@ -83,8 +83,9 @@ CHECKS = {
         Check(check_exact_on_gaussian, (_GIVEN_NOISE,), clipped=True),
         Check(check_prediction_types, (_has("predicting"), _GIVEN_NOISE, _EXPECTATION)),
         Check(check_converges, (_DETERMINISTIC, _EXPECTATION), clipped=True),
-        Check(check_order, _ORDER, clipped=True),
-        Check(check_order_usual_start, (*_ORDER, _has("exact_start"))),
+        Check(check_order, (*_ORDER, _has("asymptotic")), clipped=True),
+        Check(check_order_uneven, (*_ORDER, _has("uneven")), clipped=True),
+        Check(check_order_usual_start, (*_ORDER, _has("asymptotic"), _has("exact_start"))),
         Check(check_last_step, (_DETERMINISTIC, _EXPECTATION)),
         Check(check_stability, (_SINGLE, _GIVEN_NOISE)),
         Check(check_step_mean, _ONE_STEP, clipped=True),

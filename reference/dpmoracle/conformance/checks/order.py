@@ -1,8 +1,9 @@
-"""The order of convergence, against the exact flow, on nodes even in λ."""
+"""The order of convergence, against the exact flow, on nodes even in λ and on uneven ones."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -13,7 +14,7 @@ from ..runs import Array, SubjectError, last_state, median_distance, play
 from ..subject import Subject
 from ..worlds import particles, smooth, spread
 
-__all__ = ["check_order", "check_order_usual_start"]
+__all__ = ["check_order", "check_order_uneven", "check_order_usual_start"]
 
 _COUNT = 32
 _SLACK = 0.25
@@ -30,33 +31,46 @@ def check_order(subject: Subject, quick: bool = False) -> Result:
     states at the first nodes where the subject takes them: a first step of low order is a matter of the start, not of
     the method.
     """
-    claimed = subject.order or 1
-    given = subject.exact_start is not None and claimed > 1
-    errors, K = _Errors(subject, given), 160 if quick else 320
-    while not (slope := errors.slope(K)) >= claimed - _SLACK and K < _MOST:
-        K *= 2
-    start = "exact starting values" if given else "its own start"
-    detail = f"order {slope:.2f} where {claimed} is claimed, with {start}; {errors}"
-    status: Status = "passed" if slope >= claimed - _SLACK else "failed"
-    return Result("order", status, slope, claimed - _SLACK, detail)
+    return _judged("order", subject, subject.asymptotic, 160 if quick else 320)
+
+
+def check_order_uneven(subject: Subject, quick: bool = False) -> Result:
+    """The same on nodes whose steps in λ are alternately short and long: a method with a memory must know by how much.
+
+    Coefficients for even steps lose an order here, where check_order cannot see it.
+    """
+    return _judged("order_uneven", subject, subject.uneven, 160 if quick else 320)
 
 
 def check_order_usual_start(subject: Subject, quick: bool = False) -> Result:
     """A note: the order seen with the subject's own first steps, which are often of lower order; not if quick."""
     if quick:
         return skipped("order_usual_start", "left out of a quick run")
-    errors = _Errors(subject, exact_start=False)
+    errors = _Errors(subject, subject.asymptotic, exact_start=False)
     slope = errors.slope(320)
     return noted("order_usual_start", slope, f"order {slope:.2f} with its own start; {errors}")
+
+
+def _judged(check: str, subject: Subject, nodes: Callable[[], Subject] | None, K: int) -> Result:
+    """The slope of the last doubling up to K, or beyond it where that is too low."""
+    claimed = subject.order or 1
+    given = subject.exact_start is not None and claimed > 1
+    errors = _Errors(subject, nodes, given)
+    while not (slope := errors.slope(K)) >= claimed - _SLACK and K < _MOST:
+        K *= 2
+    start = "exact starting values" if given else "its own start"
+    detail = f"order {slope:.2f} where {claimed} is claimed, with {start}; {errors}"
+    status: Status = "passed" if slope >= claimed - _SLACK else "failed"
+    return Result(check, status, slope, claimed - _SLACK, detail)
 
 
 class _Errors:
     """Median distance to the exact flow, in standard deviations of the data, by the number of steps."""
 
-    def __init__(self, subject: Subject, exact_start: bool) -> None:
-        if subject.asymptotic is None:
-            raise SubjectError("it has no asymptotic")
-        self.subject, self.q0 = subject.asymptotic(), smooth()
+    def __init__(self, subject: Subject, nodes: Callable[[], Subject] | None, exact_start: bool) -> None:
+        if nodes is None:
+            raise SubjectError("it has no nodes on which an order can be measured")
+        self.subject, self.q0 = nodes(), smooth()
         self.given = (subject.order or 1) if exact_start else 1
         self.truths: dict[tuple[float, ...], Array] = {}
         self.known: dict[int, float] = {}
