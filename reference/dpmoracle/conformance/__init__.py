@@ -18,6 +18,7 @@ _EXPORTS = {
     "model": ["OracleModel"],
     "results": ["Result"],
     "stepwise": ["from_step"],
+    "own": ["even_nodes", "uneven_nodes"],
     "adapters": ["from_diffusers", "from_dpm_solver", "from_k_diffusion"],
     "front": ["parametrize_with_checks", "run_checks"],
 }

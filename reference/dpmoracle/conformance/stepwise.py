@@ -41,7 +41,7 @@ def from_step(
     prepare      : called with K before each run, to reset what the sampler remembers
     times        : K -> (K,) time values that a network is given at the nodes, if you want those judged too
     capabilities : other fields of `Subject` that open more checks, such as order=2, stochastic=True, dtype="float32",
-                   law=StepLaw(), asymptotic=..., time_level=...
+                   law=StepLaw(), time_level=..., and for the order asymptotic=lambda: the same with levels=even_nodes
 
     Raises InvalidParameterError for capabilities that Subject does not have; what is wrong with levels and steps is
     found in the first run.

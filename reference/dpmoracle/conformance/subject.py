@@ -72,8 +72,8 @@ class Subject:
     promoted    : () -> the same in float64
     asymptotic  : () -> the same in float64 on nodes even in λ = log(a/σ), from about σ/a = 20 to the last σ > 0 near
                   0.05 (from σ/a = 2000 where exact_start is missing: a first step of low order then costs nothing)
-    uneven      : the same on nodes whose steps in λ are alternately short and long, 1 to 2, between the same levels; for
-                  methods that claim their order on uneven steps
+    uneven      : the same on nodes whose steps in λ are alternately short and long, 1 to 2, between the same levels;
+                  for methods that claim their order on uneven steps
     predicting  : output type -> () -> the same sampler (in float64 if it can) for a network of that output type
     forward     : the forward side
     """
