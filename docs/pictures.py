@@ -8,7 +8,7 @@ from dpmoracle.claims.cloud import Cloud
 from dpmoracle.claims.world import World
 from dpmoracle.datasets import digits
 from dpmoracle.report.page import Figure
-from dpmoracle.report.sections.laws import compared_laws
+from dpmoracle.report.sections.laws import compared_laws, law_mmse
 from dpmoracle.report.sections.optimum import law_chains, law_figure
 from dpmoracle.report.sections.solvers import solver_section
 from dpmoracle.report.svg import inline
@@ -31,7 +31,7 @@ def main() -> None:
     world = World(digits(), "digits", 0)
     law = compared_laws(world, Cloud.of(world, world.rng("report.data")))[0]
     pictures = {
-        "optimum": law_figure(world, law, law_chains(world, law)),
+        "optimum": law_figure(world, law, law_chains(world, law), law_mmse(world, law)),
         "orders": solver_section(world).figures[0],
     }
     for name, figure in pictures.items():

@@ -253,12 +253,25 @@ def test_exact_distances_lie_in_the_intervals_of_sampling(monkeypatch):
     """Two roads to the same distance: quantiles, and 8 batches of samples."""
     monkeypatch.setattr(distances, "_COUNTS", (5,))
     law = laws.Law("line", "a line", WORLD.lines["three gaussians"], None, (2000, 8), (5,))
-    exact = distances.exact_distances(WORLD, law)
-    label, rows = distances.law_distances(WORLD, law)
-    assert label == "a line, 8 batches of 2000"
-    for row in rows:
+    v = laws.law_mmse(WORLD, law)
+    exact = distances.exact_distances(WORLD, law, v)
+    for row in distances.law_distances(WORLD, law, v):
         far = exact[row.K, row.grid][("ddim", "analytic-ddim").index(row.sampler)]
         assert float(row.distance.value) == pytest.approx(far, abs=6 * float(row.distance.error))
+
+
+def test_distances_are_of_few_points_of_large_data():
+    many = laws.Law(
+        "data",
+        "dots",
+        dpm.GaussianMixture.from_points(np.arange(90.0).reshape(45, 2)),
+        "monte carlo",
+        points=20,
+    )
+    few = laws.sampling_law(many)
+    assert few.q0.n_components == 15
+    assert few.label == "15 points of dots"
+    assert laws.sampling_law(few) is few
 
 
 TERMINAL = dpm.GaussianMixture([1.0], [[0.4]], [0.49], "spherical")

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...claims.comparison import distance_to, quantiles_of_chain
 from ...claims.world import World
 from ...comparison import GRIDS, SAMPLERS, SampleRow, compare_samples
-from ...mixture import GaussianMixture
 from ...trajectory import even_grid, optimal_trajectory
 from ...variance_rules import reverse_variances, step_lam2
 from ..figures.style import plain
 from ..page import Cell, Column, Lines, Outcome, Table
-from .laws import Law, sampled_mmse
+from .laws import Law
 
 __all__ = [
     "exact_distances",
@@ -25,6 +25,8 @@ __all__ = [
     "sample_verdict",
 ]
 
+Array = NDArray[np.float64]
+
 _RIVALS, _NAMES = ("ddim", "analytic-ddim"), ("DDIM", "Analytic-DDIM")
 #: beyond, the noise of a step is finer than the quantiles that carry it
 _COUNTS = (10, 25, 50, 100)
@@ -32,33 +34,23 @@ _COUNTS = (10, 25, 50, 100)
 Exact = Mapping[str, Mapping[tuple[int, str], tuple[float, ...]]]
 
 
-def law_distances(world: World, law: Law) -> tuple[str, list[SampleRow]]:
-    """What was sampled, in words, and how far it was from the data."""
-    q0, label, rng = law.q0, law.label, _rng(world, law)
-    if law.points is not None and q0.n_components > law.points:
-        q0 = GaussianMixture.from_points(q0.means[:: -(-q0.n_components // law.points)])
-        label = f"{q0.n_components} points of {label}"
+def law_distances(world: World, law: Law, mmse: Array) -> list[SampleRow]:
+    """Distances of samples, by chance; mmse (N+1,) makes the variances and the optimal trajectories."""
     size, batches = law.few
-    found = compare_samples(
-        world.oracle(q0),
+    return compare_samples(
+        world.oracle(law.q0),
         law.counts,
         grids=GRIDS,
-        mmse=sampled_mmse(world, q0, rng),
+        mmse=mmse,
         num_samples=size,
         batches=batches,
-        rng=rng,
+        rng=world.rng(f"report.distances.{law.name}"),
     )
-    return f"{label}, {batches} batches of {size}", found
 
 
-def _rng(world: World, law: Law) -> np.random.Generator:
-    return world.rng(f"report.distances.{law.name}")
-
-
-def exact_distances(world: World, law: Law) -> dict[tuple[int, str], tuple[float, ...]]:
-    """Energy distances without a random number but that of V, in one dimension: the law of the chain by quantiles."""
-    sch, orc = world.schedule, world.oracle(law.q0)
-    v = sampled_mmse(world, law.q0, _rng(world, law))  # the same V as in law_distances
+def exact_distances(world: World, law: Law, mmse: Array) -> dict[tuple[int, str], tuple[float, ...]]:
+    """Energy distances without a random number, in one dimension: the law of the chain by quantiles."""
+    sch, orc, v = world.schedule, world.oracle(law.q0), mmse
     found = {}
     for K in (K for K in _COUNTS if K <= sch.N):
         for grid in GRIDS:

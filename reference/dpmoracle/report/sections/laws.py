@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from ...claims.world import World
 from ...errors import InvalidParameterError
 from ...mixture import GaussianMixture
 
-__all__ = ["SAMPLES", "Law", "compared_laws", "data_law", "sampled_mmse"]
+__all__ = ["SAMPLES", "Law", "compared_laws", "data_law", "law_mmse", "sampling_law"]
 
 #: of an estimate of V
 SAMPLES = 200
@@ -62,7 +62,18 @@ def data_law(cloud: Cloud) -> tuple[GaussianMixture | None, str]:
         return None, str(error)
 
 
-def sampled_mmse(world: World, q0: GaussianMixture, rng: np.random.Generator) -> NDArray[np.float64]:
-    """(N+1,) V_t from samples, near enough for a grid, a variance, or a line in a picture."""
+def sampling_law(law: Law) -> Law:
+    """The same law, or no more of its points than distances can afford."""
+    count = law.q0.n_components
+    if law.points is None or count <= law.points:
+        return law
+    some = GaussianMixture.from_points(law.q0.means[:: -(-count // law.points)])
+    return replace(law, q0=some, label=f"{some.n_components} points of {law.label}")
+
+
+def law_mmse(world: World, law: Law) -> NDArray[np.float64]:
+    """(N+1,) V_t: exact where it is known, else from samples."""
+    rng = world.rng(f"report.mmse.{law.name}")
     t = np.arange(1, world.schedule.N + 1)
-    return np.append(0.0, world.oracle(q0).mmse(t, SAMPLES, rng, method="trace").value)
+    method = None if law.method is None else "trace"
+    return np.append(0.0, world.oracle(law.q0).mmse(t, SAMPLES, rng, method=method).value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...claims.cloud import Cloud
 from ...claims.world import World
@@ -22,7 +23,7 @@ from .distances import (
     sample_table,
     sample_verdict,
 )
-from .laws import SAMPLES, Law, compared_laws, data_law, sampled_mmse
+from .laws import SAMPLES, Law, compared_laws, data_law, law_mmse, sampling_law
 
 __all__ = ["chain_table", "chain_verdict", "law_chains", "law_figure", "optimum_section"]
 
@@ -31,8 +32,14 @@ def optimum_section(world: World, cloud: Cloud) -> Section:
     """Figures and tables of KL, and of sample distances, on the data and on three mixtures."""
     laws, refused = compared_laws(world, cloud), data_law(cloud)[1]
     chains = {law: law_chains(world, law) for law in laws}
-    sampled = dict(law_distances(world, law) for law in laws)
-    exact = {law.label: exact_distances(world, law) for law in laws if law.q0.d == 1 and law.method is None}
+    mmse = {law: law_mmse(world, law) for law in laws}
+    sampled = {}
+    for law, v in mmse.items():
+        few = sampling_law(law)
+        label = "{}, {} batches of {}".format(few.label, *few.few[::-1])
+        sampled[label] = law_distances(world, few, v if few is law else law_mmse(world, few))
+    lines = [law for law in laws if law.q0.d == 1 and law.method is None]
+    exact = {law.label: exact_distances(world, law, mmse[law]) for law in lines}
     return Section(
         "What the optimum buys",
         text=(
@@ -43,7 +50,7 @@ def optimum_section(world: World, cloud: Cloud) -> Section:
             exact_verdict(exact),
             *((f"The data are not among them. {refused}",) if refused else ()),
         ),
-        figures=tuple(law_figure(world, law, rows) for law, rows in chains.items()),
+        figures=tuple(law_figure(world, law, rows, mmse[law]) for law, rows in chains.items()),
         tables=(
             *(chain_table(rows, law.told) for law, rows in chains.items()),
             sample_table(sampled),
@@ -89,10 +96,10 @@ def law_chains(world: World, law: Law) -> list[ChainRow]:
     return compare_chains(world.oracle(law.q0), NODE_COUNTS, num_samples=SAMPLES, rng=rng, method=law.method)
 
 
-def law_figure(world: World, law: Law, rows: Sequence[ChainRow]) -> Figure:
+def law_figure(world: World, law: Law, rows: Sequence[ChainRow], mmse: NDArray[np.float64]) -> Figure:
     sch, rng = world.schedule, world.rng(f"report.limit.{law.name}")
     start = kl_to_normal(law.q0.diffuse(*map(float, sch.levels(sch.N))), SAMPLES, rng)
-    root = float(np.nansum(root_kappa_steps(sch.snr, sampled_mmse(world, law.q0, rng))))
+    root = float(np.nansum(root_kappa_steps(sch.snr, mmse)))
     return kl_figure(f"kl-{law.name}", rows, law.told, float(start.value), 0.25 * law.q0.d * root**2)
 
 
