@@ -11,7 +11,7 @@ from dpmoracle_kernels.cpu.exponential import SMALLEST, exp2, exp2_double, exp2_
 from kernel_cases import numba
 from mutation import mutant
 
-TOLERANCE = {np.float32: 1.2e-7, np.float64: 7e-16}
+TOLERANCE = {np.float32: 1.8e-7, np.float64: 7e-16}
 KINDS = [(np.float32, exp2_single), (np.float64, exp2_double)]
 
 
@@ -69,9 +69,9 @@ def test_dispatch_keeps_the_dtype(dtype):
 @pytest.mark.parametrize(
     ("dtype", "change"),
     [
-        (np.float32, ("np.float32(2.4022653e-01)", "np.float32(2.4022953e-01)")),
+        (np.float32, ("np.float32(2.402223945e-01)", "np.float32(2.4022653e-01)")),
         (np.float32, ("- (rounded - np.float32(12582912.0))", "- np.float32(np.floor(y))")),
-        (np.float32, ("    p = p * f + np.float32(9.6176929e-03)\n", "")),
+        (np.float32, ("    p = p * f + np.float32(9.671475738e-03)\n", "")),
         (np.float32, ("max(y, np.float32(-127.0))", "max(y, np.float32(-100.0))")),
         (np.float64, ("1.3333558246480402011e-3", "1.3333558e-3")),
         (np.float64, ("    p = p * f + 1.0210506427960935444e-7\n", "")),
