@@ -502,3 +502,16 @@ def test_powers_of_ten_are_characters():
     assert axes.yaxis.get_major_formatter()(1000.0, 0) == "10³"
     assert records.read_fields("f", {"a": 1}, ("a", "b"), missing=None) == [1, None]
     assert isinstance(ROWS[0], ChainRow)
+
+
+def test_pictures_of_the_readme_bring_paper_and_ink():
+    import runpy
+    from pathlib import Path
+
+    folder = Path(__file__).parent.parent / "docs"
+    svg = runpy.run_path(str(folder / "pictures.py"))["standalone"](FIGURES["kl"]())
+    for text in (svg, *(path.read_text(encoding="utf-8") for path in folder.glob("*.svg"))):
+        assert ElementTree.fromstring(text).tag == "{http://www.w3.org/2000/svg}svg"
+        assert "prefers-color-scheme:dark" in text
+        assert "currentColor" in text
+    assert {path.stem for path in folder.glob("*.svg")} == {"optimum", "orders"}
