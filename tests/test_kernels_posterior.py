@@ -225,8 +225,8 @@ SINGLE = [
     (posterior_lanes, ("w[r] -= p * (column[r] - m) * (beside[r] - n)", "w[r] -= p * (column[r] - m) * beside[r]")),
     (posterior_lanes, ("sums[r] -= w[r] * (p * (column[r] - m))", "sums[r] += w[r] * (p * (column[r] - m))")),
     (posterior_lanes, ("spread[r] += w[r] * off * off", "spread[r] += w[r] * off")),
-    (posterior_lanes, ("        pull[j] -= shift[j]\n", "")),
-    (posterior_lanes, ("draw[j] += fixed[i, j]", "draw[j] -= fixed[i, j]")),
+    (posterior_lanes, ("(x[j] - centre[j]) * (pull[j] - shift[j])", "(x[j] - centre[j]) * pull[j]")),
+    (posterior_lanes, ("draw[j] += start[j]", "draw[j] -= start[j]")),
     (posterior_lanes, ("column, s = columns[j if len(slope) == 1 else k]", "column, s = columns[j]")),
 ]  # fmt: skip
 

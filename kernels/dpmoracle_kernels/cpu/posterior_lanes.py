@@ -19,6 +19,7 @@ __all__ = ["moment_lanes", "moment_rows", "score_lanes", "score_rows"]
 Array = NDArray[Any]
 
 _LANES = 256
+_NOTHING = np.float32(2.0**-60)  # a share that no sum of float32 notices
 
 
 @compiled
@@ -149,13 +150,21 @@ def _drawn(columns: Array, fixed: float, slope: Array, j: int, out: Array) -> No
 
 
 @compiled(fastmath={"reassoc", "contract"})
-def _half_distance(x: Array, centre: Array, pull: Array, shift: Array) -> float:
-    """½ log2 e (x - a m_i)·P_i(x - a m_i) of one component, and P_i(x - a m_i) in place of pull = P_i x."""
+def _distance(x: Array, centre: Array, pull: Array, shift: Array) -> float:
+    """(x - a m_i)·P_i(x - a m_i) of one component, from pull = P_i x."""
     total = np.float32(0)
     for j in range(len(x)):
-        pull[j] -= shift[j]
-        total += (x[j] - centre[j]) * pull[j]
-    return np.float32(0.5 * LOG2E) * total
+        total += (x[j] - centre[j]) * (pull[j] - shift[j])
+    return total
+
+
+@compiled(fastmath={"reassoc", "contract"})
+def _apart(one: Array, two: Array) -> float:
+    """‖one - two‖²."""
+    total = np.float32(0)
+    for j in range(len(one)):
+        total += (one[j] - two[j]) * (one[j] - two[j])
+    return total
 
 
 @compiled(fastmath={"contract"})
@@ -165,7 +174,8 @@ def _row_weights(
     """Weights of one row relative to the largest term into w (C,); its log2 and their sum."""
     top, total, d = np.float32(-np.inf), np.float32(0), len(x)
     for i in range(len(w)):
-        w[i] = share[i] - _half_distance(x, centre[i], pulls[i * d : (i + 1) * d], shift[i])
+        distance = _distance(x, centre[i], pulls[i * d : (i + 1) * d], shift[i])
+        w[i] = share[i] - np.float32(0.5 * LOG2E) * distance
         top = max(top, w[i])
     for i in range(len(w)):
         w[i] = exp2(w[i] - top)
@@ -184,7 +194,7 @@ def score_rows(
     top: Array,
     total: Array,
 ) -> None:
-    """As score_lanes, from pulls = P_i x (B, C d), which are overwritten."""
+    """As score_lanes, from pulls = P_i x (B, C d)."""
     size, d = centre.shape
     w = np.empty(size, np.float32)
     for r in range(len(x)):
@@ -192,9 +202,10 @@ def score_rows(
         out = score[r]
         out[:] = 0
         for i in range(size):
-            part, pull = w[i] / total[r], pulls[r, i * d : (i + 1) * d]
-            for j in range(d):
-                out[j] -= part * pull[j]
+            part, pull, off = w[i] / total[r], pulls[r, i * d : (i + 1) * d], shift[i]
+            if part > _NOTHING:
+                for j in range(d):
+                    out[j] -= part * (pull[j] - off[j])
 
 
 @compiled(fastmath={"contract"})
@@ -211,7 +222,7 @@ def moment_rows(
     trace: Array,
     top: Array,
 ) -> None:
-    """As moment_lanes, from pulls = P_i x and draws = a S_i P_i x (B, C d); pulls are overwritten."""
+    """As moment_lanes, from pulls = P_i x and draws = a S_i P_i x (B, C d); draws become E_i[x_0|x]."""
     size, d = centre.shape
     w = np.empty(size, np.float32)
     for r in range(len(x)):
@@ -220,14 +231,10 @@ def moment_rows(
         out[:] = 0
         for i in range(size):
             w[i] /= total
-            draw = draws[r, i * d : (i + 1) * d]
+            draw, start = draws[r, i * d : (i + 1) * d], fixed[i]
             for j in range(d):
-                draw[j] += fixed[i, j]
+                draw[j] += start[j]
                 out[j] += w[i] * draw[j]
         for i in range(size):
-            between = np.float32(0)
-            for j in range(d):
-                off = draws[r, i * d + j] - out[j]
-                between += off * off
-            spread += w[i] * (within[i] + between)
+            spread += w[i] * (within[i] + _apart(draws[r, i * d : (i + 1) * d], out))
         trace[r] = spread

@@ -11,7 +11,7 @@ further out, levels with such a V_i, and levels of few rows go through the float
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,7 +31,8 @@ _FEW = 32  # rows of one level from which its tables pay
 _FAR = 1e3  # least distance q + d beyond which float32 cannot tell the components apart
 _UNEVEN = 1e3  # ratio of the eigenvalues of one V_i
 _NARROW = 8  # dimensions up to which rows side by side beat a matrix product
-_PIECE, _GEMM = 4096, 2**20  # rows, and numbers of a product, in one piece of work for a thread
+# Numbers that a piece of work for a thread goes through, and that it holds of a product at once.
+_PIECE, _HELD = 2**21, 2**18
 
 
 def score_single(
@@ -49,25 +50,25 @@ def score_single(
     log_prob, score = np.empty(len(x), np.float32), np.empty(x.shape, np.float32)
 
     def run(rows: Array, x: Array, table: _Table) -> Array:
-        found, total, gradient = np.empty(len(x), np.float32), np.empty(len(x), np.float32), np.empty_like(x)
+        found, total = np.empty(len(x), np.float32), np.empty(len(x), np.float32)
+        whole = len(x) == len(score) and table.frame is None  # one level: no second copy
+        gradient = score if whole else np.empty_like(x)
 
         def piece(start: int, stop: int) -> None:
-            at = slice(start, stop)
-            if table.pull is None:
-                score_lanes(
-                    x[at], table.centre, table.inverse, table.share, gradient[at], found[at], total[at]
-                )
-            else:
-                pulls = x[at] @ table.pull
-                score_rows(
-                    x[at], pulls, table.centre, table.shift, table.share, gradient[at], found[at], total[at]
-                )
+            for at, pulls in _products(x, start, stop, table.pull):
+                out = (gradient[at], found[at], total[at])
+                if pulls is None:
+                    score_lanes(x[at], table.centre, table.inverse, table.share, *out)
+                else:
+                    score_rows(x[at], pulls, table.centre, table.shift, table.share, *out)
 
         in_pieces(piece, len(x), table.rows, products=table.pull is not None)
         bad = np.logical_not(found > table.least)  # nan among them
         found *= np.float32(1 / LOG2E)
         found += np.log(total)
-        log_prob[rows], score[rows] = found, gradient if table.frame is None else gradient @ table.frame.T
+        log_prob[rows] = found
+        if not whole:
+            score[rows] = gradient if table.frame is None else gradient @ table.frame.T
         return bad
 
     rows = _left_over(x, a, sigma, law, run)
@@ -92,21 +93,23 @@ def moments_single(
     mean, trace = np.empty(x.shape, np.float32), np.empty(len(x), np.float32)
 
     def run(rows: Array, x: Array, table: _Table) -> Array:
-        top, spread, middle = np.empty(len(x), np.float32), np.empty(len(x), np.float32), np.empty_like(x)
+        top, spread = np.empty(len(x), np.float32), np.empty(len(x), np.float32)
+        whole = len(x) == len(mean) and table.frame is None
+        middle = mean if whole else np.empty_like(x)
 
         def piece(start: int, stop: int) -> None:
-            at = slice(start, stop)
-            law = (table.centre, table.share, table.within)
-            out = (middle[at], spread[at], top[at])
-            if table.pull is None:
-                moment_lanes(x[at], *law, table.fixed, table.inverse, table.slope, *out)
-            else:
-                moment_rows(
-                    x[at], *law, table.fixed, table.shift, x[at] @ table.pull, x[at] @ table.draw, *out
-                )
+            law = (table.centre, table.share, table.within, table.fixed)
+            for at, pulls in _products(x, start, stop, table.pull):
+                out = (middle[at], spread[at], top[at])
+                if pulls is None:
+                    moment_lanes(x[at], *law, table.inverse, table.slope, *out)
+                else:
+                    moment_rows(x[at], *law, table.shift, pulls, x[at] @ table.draw, *out)
 
         in_pieces(piece, len(x), table.rows, products=table.pull is not None)
-        trace[rows], mean[rows] = spread, middle if table.frame is None else middle @ table.frame.T
+        trace[rows] = spread
+        if not whole:
+            mean[rows] = middle if table.frame is None else middle @ table.frame.T
         return np.logical_not(top > table.least)
 
     rows = _left_over(x, a, sigma, law, run)
@@ -114,6 +117,18 @@ def moments_single(
         found = way(x[rows], a[rows], sigma[rows], *law)
         mean[rows], trace[rows] = found[2], found[3]
     return mean, trace
+
+
+def _products(x: Array, start: int, stop: int, matrix: Array | None) -> Iterator[tuple[slice, Array | None]]:
+    """x[start:stop] @ matrix by blocks that stay in cache, each in the memory of the last; all at once for None."""
+    if matrix is None:
+        yield slice(start, stop), None
+        return
+    rows = max(1, _HELD // matrix.shape[1])
+    out = np.empty((rows, matrix.shape[1]), np.float32)
+    for first in range(start, stop, rows):
+        at = slice(first, min(first + rows, stop))
+        yield at, np.matmul(x[at], matrix, out=out[: at.stop - first])
 
 
 class _Table(NamedTuple):
@@ -191,7 +206,7 @@ def _table(
     if turned and d > _NARROW:
         sides = (f.transpose(1, 0, 2).reshape(d, -1) for f in (inverse, slope))
         pull, draw = (np.ascontiguousarray(f, np.float32) for f in sides)
-    rows = _PIECE if pull is None else max(1, _GEMM // (size * d))
+    rows = max(1, _PIECE // inverse.size if pull is None else _PIECE * 2 // (size * d))
     single = [
         np.ascontiguousarray(f, np.float32)
         for f in (a * m, share, (sigma * sigma * e / v).sum(1), fixed, inverse, slope)
