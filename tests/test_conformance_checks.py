@@ -184,6 +184,22 @@ def test_the_number_of_all_timesteps_is_a_finding_of_its_own():
     assert [name for name, status in results.items() if status == "failed"] == ["every_step"]
 
 
+@pytest.mark.parametrize("law", [None, StepLaw()])
+def test_nan_passes_nothing_that_looks_at_samples(law):
+    class Fallen(DDIM):
+        def __call__(self, x0, i, x, noise):
+            return np.full_like(x, np.nan)
+
+    results = {
+        one.check: one.status for one in run_checks(subject(Fallen, law=law, dtype="float32"), quick=True)
+    }
+    looks = {"finite", "every_step", "landing", "exact_on_gaussian", "fed_by_time", "stability"}
+    looks |= (
+        {"converges", "order", "order_uneven"} if law is None else {"step_mean", "step_noise", "terminal"}
+    )
+    assert not {name for name in looks if results[name] != "failed"}
+
+
 def test_faults_of_one_precision_are_seen():
     """float32 alone, and the detail says so."""
     broken = next(one for one in BROKEN["finite"] if one.dtype == "float32")

@@ -33,8 +33,9 @@ class Result:
 
 
 def judged(check: str, measured: float, bound: float, detail: str) -> Result:
-    """Passed if the figure is within its bound; nan is not."""
-    return Result(check, "passed" if measured <= bound else "failed", float(measured), float(bound), detail)
+    """Passed if the figure is within its bound; nan and inf are not, whatever the bound."""
+    within = math.isfinite(measured) and measured <= bound
+    return Result(check, "passed" if within else "failed", float(measured), float(bound), detail)
 
 
 def noted(check: str, measured: float | None, detail: str) -> Result:

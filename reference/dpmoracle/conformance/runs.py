@@ -142,7 +142,9 @@ def last_state(subject: Subject, run: Run, K: int) -> tuple[Array, Level]:
 
 def median_distance(x: Array, truth: Array) -> float:
     """Median over the particles of their root mean square distance per dimension; inf where they are not finite."""
-    distance = np.sqrt(np.square(np.where(np.isfinite(x), x, np.inf) - truth).mean(1))
+    known = np.isfinite(x).all(1) & np.isfinite(truth).all(1)
+    distance = np.full(len(x), np.inf)
+    distance[known] = np.sqrt(np.square(x[known] - truth[known]).mean(1))
     return float(np.median(distance))
 
 

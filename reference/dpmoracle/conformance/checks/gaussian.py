@@ -54,7 +54,7 @@ def _moments(subject: Subject, K: int, variance: float) -> Iterator[Seen]:
     found = np.square(x[1:] - x[0]).sum(0)
     mean = float(np.abs(x[0] - a * q0.means[0]).max() / np.sqrt(truth))
     ratio = float(np.abs(found / truth - 1.0).max())
-    bound = tolerance(subject, 1e-8, 1e-3)
+    bound = tolerance(subject, 1e-6, 1e-3)
     yield Seen(mean, bound, partial(_tell, "mean", K, (a, sigma), x[0], a * q0.means[0]))
     yield Seen(ratio, bound, partial(_tell, "variance", K, (a, sigma), found, np.full(q0.d, truth)))
 

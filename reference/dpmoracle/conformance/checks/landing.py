@@ -36,10 +36,11 @@ def _landings(subject: Subject, K: int) -> Iterator[Seen]:
     x = start[0] * q0.means if subject.stochastic else particles(q0, start, 16)
     eps = (x - start[0] * mean) / start[1]
     run = play(subject, q0, x, K, np.zeros if draws(subject) is not None else None)
-    bound = tolerance(subject, 1e-8, 1e-3)
+    bound = tolerance(subject, 1e-5 if subject.endpoint else 1e-6, 1e-3)
+    reach = max(float(np.abs(eps).max()), 1.0)
     for i, (state, level) in enumerate([*((call.x, call.level) for call in run.calls), (run.end, end)]):
         wanted = level[0] * mean + level[1] * eps
-        scale = level[0] * np.abs(mean).max() + level[1] * np.abs(eps).max()
+        scale = level[0] * np.abs(mean).max() + level[1] * reach
         off = float(np.abs(state - wanted).max() / scale)
         yield Seen(off, bound, partial(_tell, run, K, i, level, state, mean, eps))
         if not off <= bound:  # what follows starts from here

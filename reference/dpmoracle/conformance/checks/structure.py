@@ -89,7 +89,9 @@ def _first_fall(run: Run) -> str:
 
 
 def _grid_faults(subject: Subject, K: int, calls: list[Call]) -> Iterator[str]:
-    for fault in (*_node_faults(subject, K, calls), *_time_faults(subject, calls), *_repeats(calls)):
+    # In float32 the two evaluations of a short step may agree to the last bit.
+    repeats = _repeats(calls) if subject.dtype == "float64" else ()
+    for fault in (*_node_faults(subject, K, calls), *_time_faults(subject, calls), *repeats):
         yield f"K = {K}: {fault}"
 
 

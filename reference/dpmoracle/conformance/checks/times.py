@@ -8,7 +8,7 @@ from functools import partial
 
 from ..law import Level
 from ..model import Call
-from ..results import Result, Seen, judged, worst
+from ..results import Result, Seen, worst
 from ..runs import (
     SubjectError,
     draws,
@@ -44,14 +44,20 @@ def check_fed_by_time(subject: Subject, quick: bool = False) -> Result:
 
     Median distance of the two ends, in standard deviations of the data, the same noise in both.
     """
-    exact, q0, furthest = sharp(subject), smooth(), 0.0
+    exact = sharp(subject)
     steps = steps_within(exact, (20,) if quick else (20, 50))
+    return worst(
+        "fed_by_time", _gaps(exact, steps), f"fed by level and by time value it ends alike, K in {steps}"
+    )
+
+
+def _gaps(subject: Subject, steps: list[int]) -> Iterator[Seen]:
+    q0 = smooth()
     for K in steps:
-        x = particles(q0, exact.ends(K)[0], 64)
-        ends = [play(exact, q0, x, K, draws(exact), by_time=by_time).end for by_time in (False, True)]
-        furthest = max(furthest, median_distance(*ends) / spread(q0))
-    detail = f"between the ends of runs fed by level and by time value, K in {steps}"
-    return judged("fed_by_time", furthest, _FED, detail)
+        x = particles(q0, subject.ends(K)[0], 64)
+        ends = [play(subject, q0, x, K, draws(subject), by_time=by_time).end for by_time in (False, True)]
+        tell = partial("K = {}: fed by time values the samples are others than fed by levels".format, K)
+        yield Seen(median_distance(*ends) / spread(q0), _FED, tell)
 
 
 def _disagreements(subject: Subject, K: int) -> Iterator[Seen]:
