@@ -24,10 +24,30 @@ _NOTHING = np.float32(2.0**-60)  # a share that no sum of float32 notices
 
 @compiled
 def _columns(x: Array, first: int, count: int, columns: Array) -> None:
+    """Rows of x into columns (d, R), and in two dimensions by vector instructions."""
+    if x.shape[1] == 2:
+        one, two = columns[0], columns[1]
+        for r in range(count):
+            one[r], two[r] = x[first + r, 0], x[first + r, 1]
+        return
     for j in range(x.shape[1]):
         column = columns[j]
         for r in range(count):
             column[r] = x[first + r, j]
+
+
+@compiled
+def _rows(columns: Array, total: Array, first: int, count: int, out: Array) -> None:
+    """Columns over total into the rows of out, as `_columns` the other way."""
+    if out.shape[1] == 2:
+        one, two = columns[0], columns[1]
+        for r in range(count):
+            out[first + r, 0], out[first + r, 1] = one[r] / total[r], two[r] / total[r]
+        return
+    for j in range(out.shape[1]):
+        column = columns[j]
+        for r in range(count):
+            out[first + r, j] = column[r] / total[r]
 
 
 @compiled(fastmath={"contract"})
@@ -41,10 +61,10 @@ def _weights(
         w[:] = share[i]
         for j in range(len(columns)):
             column, m = columns[j], centre[i, j]
-            for k in range(inverse.shape[2]):
+            for k in range(1 if inverse.shape[2] == 1 else j + 1):
                 other = j if inverse.shape[2] == 1 else k
                 beside, n = columns[other], centre[i, other]
-                p = np.float32(0.5 * LOG2E) * inverse[i, j, k]
+                p = np.float32(0.5 * LOG2E if other == j else LOG2E) * inverse[i, j, k]
                 for r in range(len(top)):
                     w[r] -= p * (column[r] - m) * (beside[r] - n)
         for r in range(len(top)):
@@ -64,28 +84,25 @@ def score_lanes(
     """Score, log2 of the largest term and the sum of the terms over it, of rows side by side."""
     size, d = centre.shape
     columns, weights = np.empty((d, _LANES), np.float32), np.empty((size, _LANES), np.float32)
-    sums, most, all_ = (
-        np.empty(_LANES, np.float32),
-        np.empty(_LANES, np.float32),
-        np.empty(_LANES, np.float32),
-    )
+    sums = np.empty((d, _LANES), np.float32)
+    most, every = np.empty(_LANES, np.float32), np.empty(_LANES, np.float32)
     for first in range(0, len(x), _LANES):
         count = min(_LANES, len(x) - first)
         _columns(x, first, count, columns)
-        _weights(columns, centre, inverse, share, weights, most, all_)
+        _weights(columns, centre, inverse, share, weights, most, every)
         for r in range(count):
-            top[first + r], total[first + r] = most[r], all_[r]
+            top[first + r], total[first + r] = most[r], every[r]
         for j in range(d):
-            sums[:] = 0
+            out = sums[j]
+            out[:] = 0
             for i in range(size):
                 w = weights[i]
                 for k in range(inverse.shape[2]):
                     other = j if inverse.shape[2] == 1 else k
                     column, m, p = columns[other], centre[i, other], inverse[i, j, k]
                     for r in range(_LANES):
-                        sums[r] -= w[r] * (p * (column[r] - m))
-            for r in range(count):
-                score[first + r, j] = sums[r] / all_[r]
+                        out[r] -= w[r] * (p * (column[r] - m))
+        _rows(sums, every, first, count, score)
 
 
 @compiled(fastmath={"contract"})

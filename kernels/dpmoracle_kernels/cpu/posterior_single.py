@@ -153,18 +153,17 @@ def _left_over(
 ) -> Array:
     """run(rows, x[rows], table) on the rows of each level; the rows that it refuses, and those of short runs."""
     frame = None if law[3] is None or len(law[3]) > 1 else law[3][0]
-    every, left = np.arange(len(x)), [np.empty(0, np.int64)]
+    left = [np.empty(0, np.int64)]
     for rows in _levels(a, sigma):
-        names = every[rows]
-        table = None
-        if len(names) >= _FEW:
-            table = _table(float(a[names[0]]), float(sigma[names[0]]), *law, frame)
-        if table is None:
-            left.append(names)
-            continue
         some = np.ascontiguousarray(x[rows])
-        bad = run(rows, some if frame is None else some @ frame.astype(np.float32), table)
-        left.append(names[bad])
+        first = 0 if isinstance(rows, slice) else rows[0]
+        table = _table(float(a[first]), float(sigma[first]), *law, frame) if len(some) >= _FEW else None
+        if table is None:
+            bad = np.ones(len(some), np.bool_)
+        else:
+            bad = run(rows, some if frame is None else some @ frame.astype(np.float32), table)
+        if bad.any():
+            left.append(np.flatnonzero(bad) if isinstance(rows, slice) else rows[bad])
     return np.concatenate(left)
 
 
