@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dpmoracle.errors import InvalidParameterError
+from dpmoracle.gamma_curve import DataRecord
+from dpmoracle.gamma_run import GammaRun
 from dpmoracle.moments import Moments
 from dpmoracle.pairs import find
 from dpmoracle.processes.schedule import Schedule
@@ -179,6 +181,19 @@ def test_moments_and_mmse_take_the_kernel():
     ]
     np.testing.assert_allclose(both[0].value[20:], both[1].value[20:], rtol=1e-5)
     assert isinstance(ours, Moments)
+
+
+def test_a_run_takes_one_way_for_all_its_batches():
+    """Small jobs never load a kernel, loaded or not; the way is a setting that a checkpoint must agree on."""
+    points, schedule = digits_like()[4], Schedule.linear(100, 1e-3, 0.1)
+    data = DataRecord.of(points, "points")
+    small = GammaRun(points, schedule, data, "pair", 2, 0)
+    large = GammaRun(points, schedule, data, "trace", 2000, 0)
+    assert (small.way, large.way) == ("numpy", "numba")
+    assert large.settings()["backend"] == "numba"
+    kernel = GammaRun(points, schedule, data, "pair", 2, 0, backend="numba", precision="float32")
+    assert kernel.settings()["precision"] == "float32"
+    np.testing.assert_allclose(kernel.batch(3, 2).mean[20:], small.batch(3, 2).mean[20:], rtol=1e-4)
 
 
 def test_refusals():

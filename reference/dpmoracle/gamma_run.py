@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import __version__
+from .backends import WORTH_COMPILING, pick
 from .errors import InvalidParameterError
 from .gamma_curve import DataRecord, GammaCurve
 from .moments import Moments
 from .processes.schedule import Schedule
-from .shared import shared_moments
+from .shared import plain_seconds, shared_moments, shared_samples
 from .storage import read_npz, write_npz
 
 __all__ = ["GammaRun", "read_checkpoint", "run", "write_checkpoint"]
@@ -23,8 +24,9 @@ __all__ = ["GammaRun", "read_checkpoint", "run", "write_checkpoint"]
 Array = NDArray[np.float64]
 PathLike = str | os.PathLike[str]
 
-_FORMAT, _VERSION = "dpmoracle.gamma.checkpoint", 1
+_FORMAT, _VERSION = "dpmoracle.gamma.checkpoint", 2
 _MOMENTS = ("count", "mean", "deviation")
+_MANY = 40  # batches of a run, when it is asked whether kernels pay
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class GammaRun:
     """All that decides the numbers of a run, but its number of samples: more can be added.
 
     Batch i draws from a generator of its own, seeded by (seed, i), so that it is the same in every run.
+    backend and precision are as in `shared_moments`.
     """
 
     points: Array
@@ -40,6 +43,17 @@ class GammaRun:
     estimator: str
     batch_size: int
     seed: int
+    backend: str = "auto"
+    precision: str = "float64"
+
+    @property
+    def way(self) -> str:
+        """The backend of every batch: decided by the job alone, for a resumed run must compute as the first did."""
+        if self.backend != "auto":
+            return self.backend
+        seconds = plain_seconds(_MANY * self.batch_size, self.schedule.N, self.points, self.estimator)
+        kernel = pick("shared_samples", "auto", shared_samples, seconds=seconds)
+        return "numpy" if seconds < WORTH_COMPILING or kernel is shared_samples else "numba"
 
     def batch(self, i: int, size: int) -> Moments:
         """Moments of V at the timesteps 1..N over `size` samples."""
@@ -48,7 +62,8 @@ class GammaRun:
         x0, noise = self.points[own], rng.standard_normal((size, self.points.shape[1]))
         a, sigma = self.schedule.levels(np.arange(1, self.schedule.N + 1))
         weights = np.ones(len(self.points))
-        return shared_moments(x0, noise, own, weights, self.points, 0.0, a, sigma, self.estimator)
+        law = (weights, self.points, 0.0, a, sigma, self.estimator)
+        return shared_moments(x0, noise, own, *law, backend=self.way, precision=self.precision)
 
     def curve(self, found: Moments) -> GammaCurve:
         """What the moments of all batches say."""
@@ -71,6 +86,8 @@ class GammaRun:
             "--estimator": self.estimator,
             "--batch-size": self.batch_size,
             "--seed": self.seed,
+            "backend": self.way,
+            "precision": self.precision,
             "dpmoracle version": __version__,
         }
 

@@ -29,7 +29,7 @@ from .errors import InvalidParameterError
 from .estimate import Estimate
 from .moments import Moments, blocks
 
-__all__ = ["ESTIMATORS", "PRECISIONS", "shared_mmse", "shared_moments", "shared_samples"]
+__all__ = ["ESTIMATORS", "PRECISIONS", "plain_seconds", "shared_mmse", "shared_moments", "shared_samples"]
 
 Array = NDArray[np.float64]
 Progress = Callable[[int, int], object]
@@ -143,7 +143,7 @@ def shared_moments(
     means = means.astype(precision, copy=False)
     count, width = len(x0), means.shape[1] + 2
     samples = pick(
-        "shared_samples", backend, shared_samples, seconds=_seconds(count, len(a), means, estimator)
+        "shared_samples", backend, shared_samples, seconds=plain_seconds(count, len(a), means, estimator)
     )
     if samples is shared_samples:
         levels = max(1, _HELD // width)
@@ -158,8 +158,8 @@ def shared_moments(
     return Moments.of_blocks(block, (count, len(a)), rows, levels, progress)
 
 
-def _seconds(samples: int, levels: int, means: Array, estimator: str) -> float:
-    """About what the plain function takes."""
+def plain_seconds(samples: int, levels: int, means: Array, estimator: str) -> float:
+    """About what the plain function takes for M samples at T levels."""
     components, d = means.shape
     each = 6e-9 if estimator == "pair" else 6e-9 + 3e-10 * d
     return float(samples * levels * components * each)
