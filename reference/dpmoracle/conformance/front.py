@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidParameterError, require
 from .checks import CHECKS, Check
 from .expected import Expected, expect, reasons
 from .results import Result, skipped
-from .runs import SubjectError
+from .runs import SubjectError, raised
 from .subject import Subject
 
 __all__ = ["parametrize_with_checks", "run_check", "run_checks"]
@@ -45,9 +43,7 @@ def run_check(check: Check, subject: Subject, quick: bool = False) -> Result:
     except SubjectError as error:
         return Result(check.name, "failed", None, None, str(error))
     except Exception as error:
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        detail = f"raises {type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
-        return Result(check.name, "failed", None, None, detail)
+        return Result(check.name, "failed", None, None, raised(error))
     if result.status == "failed" and check.clipped and subject.clips is not None:
         detail = f"x0 is clipped to ±{subject.clips:g}, a design choice that may be all there is to it: {result.detail}"
         return replace(result, status="note", detail=detail)
@@ -89,7 +85,7 @@ class _Case:
     quick: bool
 
     def __call__(self, subject: Subject) -> Result:
-        """The result, which a test may print; raises CheckFailedError if the check failed."""
+        """The result, which a test may print; raises CheckFailedError if the check failed, skips if it could not be run."""
         result = run_check(self.check, subject, self.quick)
         if result.status == "failed":
             figures = (
@@ -98,6 +94,8 @@ class _Case:
                 else f" (measured {result.measured:.4g}, bound {result.bound:.4g})"
             )
             raise CheckFailedError(f"{subject.name}: {result.check}: {result.detail}{figures}")
+        if result.status == "skipped":
+            require("pytest", "testing", "parametrize_with_checks").skip(result.detail)
         return result
 
 

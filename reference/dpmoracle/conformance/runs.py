@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,7 @@ __all__ = [
     "noise_ratio",
     "play",
     "precisions",
+    "raised",
     "sharp",
     "steps_within",
     "tolerance",
@@ -77,7 +80,7 @@ def play(
     try:
         end = carry(model, x.astype(subject.dtype), K, noise)
     except Exception as error:
-        raise SubjectError(f"with K = {K} it raises {type(error).__name__}: {error}") from error
+        raise SubjectError(f"with K = {K} it {raised(error)}") from error
     wanted = x.shape[-2:]
     if np.shape(end) != wanted:
         raise SubjectError(
@@ -86,6 +89,13 @@ def play(
     if not model.calls:
         raise SubjectError(f"with K = {K} it never called the model")
     return Run(np.asarray(end, dtype=np.float64), model.calls)
+
+
+def raised(error: Exception) -> str:
+    """'raises IndexError: ... (scheduler.py:120)', on one line."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    message = " ".join(str(error).split())
+    return f"raises {type(error).__name__}: {message} ({Path(place.filename).name}:{place.lineno})"
 
 
 def draws(subject: Subject, seed: int = 0) -> Noise | None:
