@@ -136,6 +136,11 @@ def test_all_K_at_once(curve):
         assert same_cost(every[K], optimal_trajectory(u, v, K))
     assert every[N].timesteps.tolist() == list(range(1, N + 1))
     assert every[2].timesteps.tolist() == [1, N]
+    assert len(every) == N - 1
+    assert dict(every.items())[2].cost == every[2].cost
+    for K in (1, N + 1, 2.5, "2"):
+        with pytest.raises(KeyError):
+            every[K]
     costs = np.array([every[K].cost for K in every])
     assert (np.diff(costs) <= 1e-12).all()  # another node never costs
     assert (np.diff(costs, 2) >= -1e-11).all()  # convex in K, because J is Monge

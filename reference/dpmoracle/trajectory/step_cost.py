@@ -33,8 +33,8 @@ def as_curve(who: str, snr: ArrayLike, mmse: ArrayLike, bounded: bool = False) -
     """The validated pair (u, V), each (N+1,), with u[0] = inf and V[0] = 0 whatever stood there.
 
     Refuses unequal lengths, nan or inf in the entries 1..N, an SNR that does not decrease strictly to a last
-    entry >= 0, and V < 0; with `bounded` also V > 1/u. V = 0 is taken: V of a finite data set underflows at
-    high SNR.
+    entry >= 0, and V < 0; with `bounded` also V > 1/u and a range of SNR whose costs overflow. V = 0 is taken: V of
+    a finite data set underflows at high SNR.
     """
     u, v = as_float(who, "snr", snr), as_float(who, "mmse", mmse)
     if u.ndim != 1 or u.shape != v.shape or u.size < 3:
@@ -81,7 +81,19 @@ def as_curve(who: str, snr: ArrayLike, mmse: ArrayLike, bounded: bool = False) -
             f"{u[t] * v[t]:.6g} at {t}), which no distribution has. Estimate again with more samples or "
             "another estimator, or clip on purpose with clip_mmse"
         )
+    if bounded:
+        _refuse_overflow(who, u, v)
     return u, v
+
+
+def _refuse_overflow(who: str, u: Array, v: Array) -> None:
+    """With V <= 1/u, exp(cost) of no trajectory is above u_1/u_{N-1} + u_1 V_N."""
+    with np.errstate(over="ignore"):
+        span = u[1] / u[-2] + u[1] * v[-1]
+    if not span < 1e300:
+        raise InvalidParameterError(
+            f"{who}: snr[1]/snr[N-1] + snr[1]*mmse[N] must be below 1e300, or exp(cost) overflows; it is {span:.3g}"
+        )
 
 
 def _refuse_nonfinite(who: str, name: str, values: Array, advice: str) -> None:
