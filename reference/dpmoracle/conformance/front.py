@@ -85,7 +85,7 @@ class _Case:
     quick: bool
 
     def __call__(self, subject: Subject) -> Result:
-        """The result, which a test may print; raises CheckFailedError if the check failed, skips if it could not be run."""
+        """The result, which a test may print; raises CheckFailedError if it failed, skips if it could not be run."""
         result = run_check(self.check, subject, self.quick)
         if result.status == "failed":
             figures = (
