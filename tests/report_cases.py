@@ -63,7 +63,7 @@ def claims(rows: int = 10) -> Table:
             (
                 Lines(NAMES[i % 10] + (f".{i // 10}" if i >= 10 else ""), f"source {i}"),
                 Outcome(WORDS[i % 10], TONES[WORDS[i % 10]]),
-                VALUES[i % 10] if i < 10 else (i * 7919 % rows) / 3,
+                VALUES[i] if rows == 10 else (i * 7919 % rows) / 3,
                 Lines(
                     r"\sigma_n^2=\bar\beta_n\text{ for }n=" + str(i),
                     "quadrature on a long road " * 3,
