@@ -56,7 +56,7 @@ def _judged(check: str, subject: Subject, nodes: Callable[[], Subject] | None, K
     claimed = subject.order or 1
     given = subject.exact_start is not None and claimed > 1
     errors = _Errors(subject, nodes, given)
-    while not (slope := errors.slope(K)) >= claimed - _SLACK and K < _MOST:
+    while (slope := errors.slope(K)) < claimed - _SLACK and K < _MOST:  # nan goes no further
         K *= 2
     start = "exact starting values" if given else "its own start"
     detail = f"order {slope:.2f} where {claimed} is claimed, with {start}; {errors}"

@@ -26,12 +26,12 @@ def check_terminal(subject: Subject, quick: bool = False) -> Result:
 
     Within, because the spread between components hides an error of the variance within them. With deviations in
     units of the component's own mean and variance, the lower confidence limit at the most steps must not exceed a
-    quarter of the largest upper limit at fewer, plus 0.02. Where it does K is doubled on, up to 640: two errors may
-    cancel at the fewest steps.
+    quarter of the largest upper limit at fewer, plus 0.02. Where it does K is doubled once more: two errors may cancel
+    at the fewest steps.
     """
     exact = sharp(subject)
     # A consistency model integrates a flow in each call, and is exact for every K.
-    wanted = (2, 4) if subject.endpoint else (20, 160, 320, 640) if quick else (20, 320, 640)
+    wanted = (2, 4) if subject.endpoint else (20, 160, 320) if quick else (20, 320, 640)
     count = 256 if subject.endpoint else 1024 if quick else 2048
     steps = steps_within(exact, wanted)
     if len(steps) < 2:
