@@ -20,7 +20,8 @@ __all__ = ["pair_samples"]
 
 Array = NDArray[Any]
 
-_HELD = 2**20  # exponents and residuals in one piece of work for a thread
+# Exponents and residuals held at once by a thread, and how often in one piece of work.
+_HELD, _BLOCKS = 2**20, 4
 
 
 def pair_samples(
@@ -46,35 +47,40 @@ def pair_samples(
     ]
     out = np.empty((len(x0), len(a)))
 
+    rows = max(1, _HELD // (2 * len(centres) * len(a)))
+
     def piece(start: int, stop: int) -> None:
-        values = np.empty((len(centres), stop - start, 2 * len(a)), dtype)
-        for i, (table, added) in enumerate(tables):
+        drawn = []
+        for i in range(len(centres)):
             frame = None if basis is None else basis[i % len(basis)]
             features = _features(x0[start:stop] - centres[i], noise[start:stop], frame, shapes.shape[1])
-            np.matmul(features.astype(dtype, copy=False), table, out=values[i])
-            values[i] += added
-        _averages(values, out[start:stop])
+            drawn.append(features.astype(dtype, copy=False))
+        values = np.empty((len(centres), min(rows, stop - start), 2 * len(a)), dtype)
+        for first in range(0, stop - start, rows):
+            part = out[start + first : min(start + first + rows, stop)]
+            for features, table, product in zip(drawn, tables, values):
+                np.matmul(features[first : first + rows], table, out=product[: len(part)])
+            _averages(values, part)
 
-    rows = max(1, _HELD // (2 * len(centres) * len(a)))
-    in_pieces(piece, len(x0), rows, products=True)
+    in_pieces(piece, len(x0), _BLOCKS * rows, products=True)
     out *= 0.5 / x0.shape[1]
     return out
 
 
 def _features(p: Array, noise: Array, frame: Array | None, columns: int) -> Array:
-    """(M, 3 columns) P², PN, N², summed over the directions where one eigenvalue stands for all."""
+    """(M, 3 columns + 1) P², PN, N², summed over the directions where one eigenvalue stands for all, and 1."""
     if frame is not None:
         p, noise = p @ frame, noise @ frame
     if columns == 1:
         pairs = ((p, p), (p, noise), (noise, noise))
-        return np.stack([np.einsum("md,md->m", *pair) for pair in pairs], axis=1)
-    return np.concatenate([p * p, p * noise, noise * noise], axis=1)
+        parts = [np.einsum("md,md->m", *pair)[:, None] for pair in pairs]
+    else:
+        parts = [p * p, p * noise, noise * noise]
+    return np.concatenate([*parts, np.ones((len(p), 1))], axis=1)
 
 
-def _coefficients(
-    e: Array, log_weight: float, d: int, a: Array, sigma: Array, dtype: Any
-) -> tuple[Array, Array]:
-    """(3 len(e), 2T) and (2T,): exponents of 2 first, then residuals with the trace of the component."""
+def _coefficients(e: Array, log_weight: float, d: int, a: Array, sigma: Array, dtype: Any) -> Array:
+    """(3 len(e) + 1, 2T): exponents of 2 first, then residuals with the trace of the component."""
     a, sigma, e = a[None, :], sigma[None, :], e[:, None]
     v = a * a * e + sigma * sigma
     repeats = d // len(e)
@@ -83,13 +89,12 @@ def _coefficients(
     residual = np.concatenate([shrink * shrink, -2 * shrink * push, push * push])
     share = LOG2E * (log_weight - 0.5 * repeats * np.log(v).sum(0))
     within = repeats * (e * shrink).sum(0)
-    table = np.concatenate([exponent, residual], axis=1)
-    return np.ascontiguousarray(table, dtype), np.concatenate([share, within]).astype(dtype)
+    return np.block([[exponent, residual], [share, within]]).astype(dtype)
 
 
 @compiled(fastmath={"contract"})
 def _averages(values: Array, out: Array) -> None:
-    """Σ_i w_i residual_i / Σ_i w_i, from values (C, M, 2T), into out (M, T)."""
+    """Σ_i w_i residual_i / Σ_i w_i, from values (C, M or more, 2T), into out (M, T)."""
     size, T = len(values), values.shape[2] // 2
     top, total, weighted = np.empty(T, values.dtype), np.empty(T, values.dtype), np.empty(T, values.dtype)
     for m in range(len(out)):

@@ -206,8 +206,8 @@ def _gemm_limit(work: Work, setting: Setting) -> tuple[str, Callable[[float], fl
 
 
 def _error(work: Work) -> float:
-    """Largest difference of the mean over samples from the plain function in float64, over the largest mean."""
-    few = work._replace(x0=work.x0[:20], noise=work.noise[:20], own=work.own[:20])
+    """Largest difference of the mean over three samples from the plain function in float64, over the largest mean."""
+    few = work._replace(x0=work.x0[:3], noise=work.noise[:3], own=work.own[:3])
     wide = (few.x0.astype(float), few.noise.astype(float), few.own)
     law = (np.ones(len(few.points)), few.points.astype(float), 0.0, few.a, few.sigma, "pair")
     truth = find("shared_samples").plain(*wide, *law).mean(0)
