@@ -33,13 +33,19 @@ def _search(u, v, num_edges):
         return many, 0
     room = np.empty(last + 1), np.empty(last + 1, np.int64), empty_hull(last + 1)
     cost_few, cost_many = _sum_cost(u, v, few), _sum_cost(u, v, many)
+    cost_one = cost_few
+    k, cost, guess = 1, cost_one, 0.0
     on_chord = False
     sweeps = 0
     while True:
         k_few, k_many = few.size - 1, many.size - 1
         slope = max((cost_few - cost_many) / (k_many - k_few), 0.0)
-        # C(k) falls about as 1/k, so its slope at n is about the chord's times k k' / n^2
-        guess = slope if on_chord else slope * (k_few * k_many) / num_edges**2
+        if on_chord:
+            guess = slope
+        elif sweeps == 1:
+            guess = _fitted(guess, k, num_edges, cost_one - cost)
+        else:  # C(k) falls about as 1/k, so its slope at n is about the chord's times k k' / n^2
+            guess = slope * (k_few * k_many) / num_edges**2
         found = lagrange_nodes(u, v, exp(guess), room)
         sweeps += 1
         cost, k = _sum_cost(u, v, found), found.size - 1
@@ -58,7 +64,15 @@ def _search(u, v, num_edges):
         elif inside:
             many, cost_many = found, cost
         # a guess may overshoot; a chord always moves one end
-        on_chord = not on_chord or not inside
+        on_chord = not inside or (sweeps > 1 and not on_chord)
+
+
+@compiled
+def _fitted(guess, k, num_edges, fall):
+    """The multiplier of n edges where C(k) is c/(k + a) and a constant, from one that gave k, and fall = C(1) - C(k)."""
+    ahead = guess * (k - 1)
+    a = max((ahead * k - fall) / (fall - ahead), 0.0) if 0 < ahead < fall else 0.0
+    return max(min(guess * ((k + a) / (num_edges + a)) ** 2, fall), 0.0)
 
 
 @compiled

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .hull import lagrange_pass
 from .step_cost import sum_cost
 
-__all__ = ["multiplier_path", "splice"]
+__all__ = ["fitted_multiplier", "multiplier_path", "splice"]
 
 Array = NDArray[np.float64]
 Steps = NDArray[np.int64]
@@ -44,13 +44,19 @@ def multiplier_path(
     if num_edges == last - 1:
         return many, 0
     cost_few, cost_many = sum_cost(u, v, few), sum_cost(u, v, many)
+    cost_one = cost_few
+    k, cost, guess = 1, cost_one, 0.0
     on_chord = False
     sweeps = 0
     while True:
         k_few, k_many = few.size - 1, many.size - 1
         slope = max((cost_few - cost_many) / (k_many - k_few), 0.0)
-        # C(k) falls about as 1/k, so its slope at n is about the chord's times k k' / n^2
-        guess = slope if on_chord else slope * (k_few * k_many) / num_edges**2
+        if on_chord:
+            guess = slope
+        elif sweeps == 1:
+            guess = fitted_multiplier(guess, k, num_edges, cost_one - cost)
+        else:  # C(k) falls about as 1/k, so its slope at n is about the chord's times k k' / n^2
+            guess = slope * (k_few * k_many) / num_edges**2
         found = sweep(u, v, exp(guess))
         sweeps += 1
         cost, k = sum_cost(u, v, found), found.size - 1
@@ -67,7 +73,14 @@ def multiplier_path(
         elif inside:
             many, cost_many = found, cost
         # a guess may overshoot; a chord always moves one end
-        on_chord = not on_chord or not inside
+        on_chord = not inside or (sweeps > 1 and not on_chord)
+
+
+def fitted_multiplier(guess: float, k: int, num_edges: int, fall: float) -> float:
+    """The multiplier of n edges where C(k) is c/(k + a) and a constant, from one that gave k, and fall = C(1) - C(k)."""
+    ahead = guess * (k - 1)
+    a = max((ahead * k - fall) / (fall - ahead), 0.0) if 0 < ahead < fall else 0.0
+    return max(min(guess * ((k + a) / (num_edges + a)) ** 2, fall), 0.0)
 
 
 def _closed(u: Array, v: Array, path: Steps, bound: float) -> Steps | None:

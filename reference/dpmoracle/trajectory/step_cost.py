@@ -57,8 +57,8 @@ def as_curve(who: str, snr: ArrayLike, mmse: ArrayLike, bounded: bool = False) -
         "a nan decides the path silently. Estimate again with more samples, or use shortest_paths with "
         "+inf to forbid a step",
     )
-    rises = np.flatnonzero(np.diff(u[1:]) >= 0) + 2
-    if rises.size:
+    if not (u[2:] < u[1:-1]).all():
+        rises = np.flatnonzero(np.diff(u[1:]) >= 0) + 2
         raise InvalidParameterError(
             f"{who}: snr must decrease strictly over the timesteps 1..N; snr[{rises[0]}] = "
             f"{u[rises[0]]:.6g} is not below snr[{rises[0] - 1}] = {u[rises[0] - 1]:.6g} ({rises.size} such "
@@ -66,24 +66,27 @@ def as_curve(who: str, snr: ArrayLike, mmse: ArrayLike, bounded: bool = False) -
         )
     if u[-1] < 0:
         raise InvalidParameterError(f"{who}: snr must be >= 0; snr[{u.size - 1}] = {u[-1]:.6g}")
-    negative = np.flatnonzero(v < 0)
-    if negative.size:
+    if v.min() < 0:
         raise InvalidParameterError(
-            f"{who}: mmse must be >= 0; it is negative at {name_steps(negative)}, where beta_bar*gamma > 1, "
+            f"{who}: mmse must be >= 0; it is negative at {name_steps(np.flatnonzero(v < 0))}, where beta_bar*gamma > 1, "
             "which no distribution has. Estimate again with more samples or another estimator, or clip on "
             "purpose with clip_mmse"
         )
-    large = np.flatnonzero(v[1:] * u[1:] > 1 + BOUND_RTOL) + 1 if bounded else negative
-    if large.size:
-        t = int(large[np.argmax(v[large] * u[large])])
-        raise InvalidParameterError(
-            f"{who}: mmse must be at most 1/snr; it is larger at {name_steps(large)} (snr * mmse = "
-            f"{u[t] * v[t]:.6g} at {t}), which no distribution has. Estimate again with more samples or "
-            "another estimator, or clip on purpose with clip_mmse"
-        )
     if bounded:
+        _refuse_impossible(who, u, v)
         _refuse_overflow(who, u, v)
     return u, v
+
+
+def _refuse_impossible(who: str, u: Array, v: Array) -> None:
+    products = v[1:] * u[1:]
+    if products.max() > 1 + BOUND_RTOL:
+        large, t = np.flatnonzero(products > 1 + BOUND_RTOL) + 1, int(np.argmax(products)) + 1
+        raise InvalidParameterError(
+            f"{who}: mmse must be at most 1/snr; it is larger at {name_steps(large)} (snr * mmse = "
+            f"{products[t - 1]:.6g} at {t}), which no distribution has. Estimate again with more samples or "
+            "another estimator, or clip on purpose with clip_mmse"
+        )
 
 
 def _refuse_overflow(who: str, u: Array, v: Array) -> None:
@@ -97,8 +100,8 @@ def _refuse_overflow(who: str, u: Array, v: Array) -> None:
 
 
 def _refuse_nonfinite(who: str, name: str, values: Array, advice: str) -> None:
-    bad = np.flatnonzero(~np.isfinite(values)) + 1
-    if bad.size:
+    if not np.isfinite(values).all():
+        bad = np.flatnonzero(~np.isfinite(values)) + 1
         kind = "nan" if np.isnan(values[bad[0] - 1]) else "infinite"
         count = f" ({bad.size} such entries)" if bad.size > 1 else ""
         raise InvalidParameterError(f"{who}: {name}[{bad[0]}] is {kind}{count}; {advice}")
