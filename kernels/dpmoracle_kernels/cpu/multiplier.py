@@ -69,7 +69,11 @@ def _search(u, v, num_edges):
 
 @compiled
 def _fitted(guess, k, num_edges, fall):
-    """The multiplier of n edges where C(k) is c/(k + a) and a constant, from one that gave k, and fall = C(1) - C(k)."""
+    """The multiplier of n edges if C(k) is c/(k + a) and a constant.
+
+    guess : the multiplier that gave k edges
+    fall  : C(1) - C(k)
+    """
     ahead = guess * (k - 1)
     a = max((ahead * k - fall) / (fall - ahead), 0.0) if 0 < ahead < fall else 0.0
     return max(min(guess * ((k + a) / (num_edges + a)) ** 2, fall), 0.0)

@@ -67,9 +67,10 @@ def as_curve(who: str, snr: ArrayLike, mmse: ArrayLike, bounded: bool = False) -
     if u[-1] < 0:
         raise InvalidParameterError(f"{who}: snr must be >= 0; snr[{u.size - 1}] = {u[-1]:.6g}")
     if v.min() < 0:
+        negative = name_steps(np.flatnonzero(v < 0))
         raise InvalidParameterError(
-            f"{who}: mmse must be >= 0; it is negative at {name_steps(np.flatnonzero(v < 0))}, where beta_bar*gamma > 1, "
-            "which no distribution has. Estimate again with more samples or another estimator, or clip on "
+            f"{who}: mmse must be >= 0; it is negative at {negative}, where beta_bar*gamma > 1, which no distribution "
+            "has. Estimate again with more samples or another estimator, or clip on "
             "purpose with clip_mmse"
         )
     if bounded:
