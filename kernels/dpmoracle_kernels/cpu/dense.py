@@ -17,7 +17,7 @@ from .compiled import compiled
 
 __all__ = ["dense_layers"]
 
-#: a tile of F is 128 KiB, its share of C and of the predecessors less
+#: both multiples of 4; a tile of F is 128 KiB, its share of C and of the predecessors less
 _ROWS, _COLUMNS = 64, 256
 
 
@@ -38,17 +38,18 @@ def dense_layers(F: ArrayLike, num_edges: int) -> tuple[NDArray[np.float64], NDA
 def _tiles(cost, reached, predecessors):
     n = cost.shape[0]
     layers = min(reached.shape[0], n)
+    # s is reached by s edges at most, so layer k begins at s = k - 1
     for left in range(0, n, _COLUMNS):
         right = min(left + _COLUMNS, n)
         for top in range(0, left, _ROWS):
             bottom = min(top + _ROWS, left)
-            for k in range(1, min(layers, bottom + 1)):  # s is reached by s edges at most
+            for k in range(1, min(layers, bottom + 1)):
                 before, after, best = reached[k - 1], reached[k], predecessors[k]
-                for s in range(top, bottom, 4):  # both sizes of a tile are multiples of 4
+                for s in range(max(top, (k - 1) // 4 * 4), bottom, 4):
                     _relax_four(cost, s, before, left, right, after, best)
         for k in range(1, min(layers, right)):
             before, after, best = reached[k - 1], reached[k], predecessors[k]
-            for s in range(left, right, 4):
+            for s in range(max(left, (k - 1) // 4 * 4), right, 4):
                 within = min(s + 4, right)
                 for i in range(s, within):
                     _relax(cost, i, before, i + 1, within, after, best)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -92,8 +93,14 @@ def _repeats(call: Callable[[], Any], clock: Clock, least: float) -> int:
 
 
 def _timed(call: Callable[[], Any], repeats: int, clock: Clock) -> float:
-    """Seconds per call."""
-    start = clock()
-    for _ in range(repeats):
-        call()
-    return (clock() - start) / repeats
+    """Seconds per call; the garbage of one contender is not collected at the cost of another."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        start = clock()
+        for _ in range(repeats):
+            call()
+        return (clock() - start) / repeats
+    finally:
+        if collecting:
+            gc.enable()
