@@ -28,9 +28,10 @@ def test_every_piece_once(total, count, products):
     assert sorted(seen) == [(start, min(start + 4, total)) for start in range(0, total, 4)]
 
 
-def test_blas_is_held_to_one_thread_and_let_go():
+@pytest.mark.parametrize("count", [1, 2])
+def test_blas_is_held_to_one_thread_and_let_go(count):
     before, inside = blas_threads(), []
-    with on_threads(2):
+    with on_threads(count):
         in_pieces(lambda start, stop: inside.append(blas_threads()), 4, 1, products=True)
     assert all(count == 1 for counts in inside for count in counts)
     assert blas_threads() == before

@@ -24,15 +24,18 @@ def in_pieces(work: Callable[[int, int], object], total: int, size: int, *, prod
                other, and go on spinning after a product, beside the pieces. This needs threadpoolctl; without it the
                pieces run one after the other, with BLAS's threads.
     """
-    starts = range(0, total, size)
-    threads = min(numba.get_num_threads(), len(starts))
-    if threads <= 1 or (products and _libraries() is None):
-        for start in starts:
-            work(start, min(start + size, total))
-        return
-    with _one_blas_thread() if products else contextlib.nullcontext(), ThreadPoolExecutor(threads) as pool:
-        for done in [pool.submit(work, start, min(start + size, total)) for start in starts]:
-            done.result()
+    pieces = [(start, min(start + size, total)) for start in range(0, total, size)]
+    threads = min(numba.get_num_threads(), len(pieces))
+    if products and _libraries() is None:
+        threads, products = 1, False
+    with _one_blas_thread() if products else contextlib.nullcontext():
+        if threads <= 1:
+            for piece in pieces:
+                work(*piece)
+            return
+        with ThreadPoolExecutor(threads) as pool:
+            for done in [pool.submit(work, *piece) for piece in pieces]:
+                done.result()
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from ..mixture import GaussianMixture
 from ..pairs import find
 from ..processes.schedule import Schedule
 from .harness import Contender, interleave, ratio
+from .peak import at_peak, share_of_peak
 from .peers import Missing, load
 from .results import Result, compare
 from .softmax import Work, per_timestep
@@ -30,31 +31,24 @@ _SOME = 10  # timesteps that a peer is timed on where all would take minutes
 def images(setting: Setting) -> Iterator[Result]:
     """50,000 patches of photographs, shaped as CIFAR, in float32: every timestep against a softmax per timestep."""
     work = _work(_patches(setting), 100, np.float32, setting)
-    few = work.some(_SOME)
-    scale = len(work.a) / _SOME
-    note = f"{_SOME} of {len(work.a)} timesteps, scaled"
+    scale, note = len(work.a) / _SOME, f"{_SOME} of {len(work.a)} timesteps, scaled"
     yield compare(
         f"V of {_sizes(work)}, float32",
         Contender("one product", work.ours),
-        per_timestep(few, scale, note, ("numpy", "torch", "torch cdist", "jax")),
+        per_timestep(work.some(_SOME), scale, note, ("numpy", "torch", "torch cdist", "jax")),
         turns=setting.turns(3),
         error=_error(work.some(20)),
         measure="of the mean of V, at 20 timesteps, relative to its largest",
         target={"NumPy": 600.0, "torch": 1000.0, "JAX": 1000.0},
-        limit=_gemm_limit(work, setting),
     )
 
 
 def images_gemm(setting: Setting) -> Iterator[Result]:
     """The same with many samples, as a share of its two matrix products at the peak of the machine."""
     work = _work(_patches(setting), 1000, np.float32, setting)
-    yield compare(
-        f"V of {_sizes(work)}, float32",
-        Contender("one product", work.ours),
-        [],
-        turns=setting.turns(2),
-        limit=_gemm_limit(work, setting),
-        target={"limit": 0.55},
+    peak = at_peak(2 * 2.0 * len(work.own) * work.points.size, np.float32)
+    yield share_of_peak(
+        f"V of {_sizes(work)}, float32", Contender("one product", work.ours), peak, setting.turns(3), 0.55
     )
 
 
@@ -198,11 +192,6 @@ def _patches(setting: Setting) -> Array:
 def _sizes(work: Work) -> str:
     (size, d), count, T = work.points.shape, len(work.own), len(work.a)
     return f"{size} x {d} points, M = {count}, {T} timesteps"
-
-
-def _gemm_limit(work: Work, setting: Setting) -> tuple[str, Callable[[float], float]]:
-    least = 2 * 2.0 * len(work.own) * work.points.size / setting.limits.gemm32
-    return "two matrix products at the measured peak", lambda seconds: least / seconds
 
 
 def _error(work: Work) -> float:
