@@ -35,14 +35,14 @@ def _search(u, v, num_edges):
     cost_few, cost_many = _sum_cost(u, v, few), _sum_cost(u, v, many)
     cost_one = cost_few
     k, cost, guess = 1, cost_one, 0.0
-    on_chord = False
+    fitting = on_chord = False
     sweeps = 0
     while True:
         k_few, k_many = few.size - 1, many.size - 1
         slope = max((cost_few - cost_many) / (k_many - k_few), 0.0)
         if on_chord:
             guess = slope
-        elif sweeps == 1:
+        elif fitting:
             guess = _fitted(guess, k, num_edges, cost_one - cost)
         else:  # C(k) falls about as 1/k, so its slope at n is about the chord's times k k' / n^2
             guess = slope * (k_few * k_many) / num_edges**2
@@ -63,8 +63,9 @@ def _search(u, v, num_edges):
             few, cost_few = found, cost
         elif inside:
             many, cost_many = found, cost
-        # a guess may overshoot; a chord always moves one end
-        on_chord = not inside or (sweeps > 1 and not on_chord)
+        # a guess may overshoot; a chord always moves one end. A fit that came near is repeated
+        fitting = inside and (sweeps == 1 or (sweeps == 2 and abs(k - num_edges) <= min(2, num_edges // 16)))
+        on_chord = not (fitting or (inside and on_chord))
 
 
 @compiled

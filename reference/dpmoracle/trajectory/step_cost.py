@@ -92,8 +92,8 @@ def _refuse_impossible(who: str, u: Array, v: Array) -> None:
 
 def _refuse_overflow(who: str, u: Array, v: Array) -> None:
     """With V <= 1/u, exp(cost) of no trajectory is above u_1/u_{N-1} + u_1 V_N."""
-    with np.errstate(over="ignore"):
-        span = u[1] / u[-2] + u[1] * v[-1]
+    first = float(u[1])  # Python's floats overflow to inf without a warning
+    span = first / float(u[-2]) + first * float(v[-1])
     if not span < 1e300:
         raise InvalidParameterError(
             f"{who}: snr[1]/snr[N-1] + snr[1]*mmse[N] must be below 1e300, or exp(cost) overflows; it is {span:.3g}"
