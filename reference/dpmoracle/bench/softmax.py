@@ -111,9 +111,9 @@ def _jax_softmax(work: Work, scale: float, note: str) -> Contender | Missing:
     jax: Any = load("jax")
     if isinstance(jax, Missing):
         return Missing("JAX", jax.reason)
-    if work.points.dtype == np.float64:
-        jax.config.update("jax_enable_x64", True)
-    x0, noise, y = (jax.numpy.asarray(v) for v in (work.x0, work.noise, work.points))
+    wide = work.points.dtype == np.float64
+    with jax.enable_x64(wide):
+        x0, noise, y = (jax.numpy.asarray(v) for v in (work.x0, work.noise, work.points))
 
     def one(x0: Any, noise: Any, y: Any, a: Any, s: Any) -> Any:
         squares = (y * y).sum(1)
@@ -124,7 +124,8 @@ def _jax_softmax(work: Work, scale: float, note: str) -> Contender | Missing:
     compiled = jax.jit(one)
 
     def call() -> list[Any]:
-        return [compiled(x0, noise, y, a, s).block_until_ready() for a, s in zip(*_scalars(work))]
+        with jax.enable_x64(wide):
+            return [compiled(x0, noise, y, a, s).block_until_ready() for a, s in zip(*_scalars(work))]
 
     return Contender("JAX", call, scale, note)
 
