@@ -26,7 +26,7 @@ Array = NDArray[Any]
 _NEAR = {np.dtype(np.float64): 1e-4, np.dtype(np.float32): 4e-3}
 #: |⟨p, D⟩| in units of τ‖D‖ beyond which hardly a sample lies.
 _REACH = 8.0
-_SCAN, _SOME = 256, 1024
+_SCAN, _SOME = 256, 64
 _COLUMNS = 4096  # components in one piece of the products
 
 
@@ -71,7 +71,7 @@ def cloud(weights: Array, means: Array, tau2: float) -> Cloud:
     moved = (y - centre).astype(dtype) if centre.any() else y
     moved.setflags(write=False)
     half = np.empty(len(y), dtype)
-    _half_norms(moved, half)
+    in_pieces(lambda start, stop: _half_norms(moved[start:stop], half[start:stop]), len(y), _COLUMNS)
     with np.errstate(divide="ignore"):
         log_weights = np.log2(np.asarray(weights, np.float64))
     near = _NEAR[dtype]
