@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -10,9 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..pairs import find
 from ..processes.schedule import Schedule
 from ..trajectory import optimal_trajectories, optimal_trajectory, path_cost, shortest_paths, trajectory_cost
-from .harness import Contender, interleave
+from ..trajectory.dense import backtrack
+from .harness import Contender, interleave, ratio
 from .peers import Missing, load_analytic_dpm
 from .results import Result, compare
 from .suite import Setting
@@ -23,6 +26,7 @@ Array = NDArray[np.float64]
 Steps = NDArray[np.int64]
 
 OFFICIAL, TRANSCRIPTION = "official Analytic-DPM", "our transcription of the published program"
+KERNELS = "our kernels alone"
 
 
 def one(setting: Setting) -> Iterator[Result]:
@@ -123,17 +127,38 @@ def against_published(
     def path(program: Callable[..., Any]) -> Callable[[], Any]:
         return lambda: program(K - 1)
 
-    return compare(
+    result = compare(
         f"{what}, N = {u.size - 1}, K = {K}",
         Contender("one K", partial(optimal_trajectory, u, v, K, "numba")),
         [
             *published(u, v, path, setting),
+            Contender(KERNELS, kernels_alone(u, v, K - 1, method)),
             Contender("plain Python", partial(optimal_trajectory, u, v, K, "numpy")),
         ],
         turns=setting.turns(9),
         error=abs(path_cost(u, v, found.timesteps) - dense.cost),
         measure="in cost, against every path",
         target={OFFICIAL: aim, TRANSCRIPTION: aim},
+    )
+    timings = {timing.name: timing for timing in result.timings}
+    figures = {
+        f"{name}, over kernels alone": ratio(timings[name], timings[KERNELS])
+        for name in (OFFICIAL, TRANSCRIPTION)
+        if name in timings
+    }
+    return replace(result, figures=figures, target=result.target | dict.fromkeys(figures, aim))
+
+
+def kernels_alone(u: Array, v: Array, num_edges: int, method: str) -> Callable[[], Any]:
+    """Certificate and program as compiled: like the published code, they check nothing that they are given."""
+    certify, multiplier, layers = (
+        find(name).kernel() for name in ("certify", "multiplier_path", "hull_layers")
+    )
+    if method == "multiplier":
+        return lambda: (certify(u, v).min(), multiplier(u, v, num_edges))
+    return lambda: (
+        certify(u, v).min(),
+        backtrack(layers(u, v, num_edges, False)[1], num_edges, u.size - 1),
     )
 
 
