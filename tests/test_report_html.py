@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
 
@@ -24,6 +25,9 @@ from hypothesis import strategies as st
 import dpmoracle as dpm
 import report_cases
 import stub_claims
+from dpmoracle.bench.harness import Timing
+from dpmoracle.bench.peers import Missing
+from dpmoracle.bench.results import Result, Run
 from dpmoracle.errors import InvalidParameterError
 from dpmoracle.gamma_curve import DataRecord, GammaCurve
 from dpmoracle.plan import make_plan
@@ -44,7 +48,7 @@ from dpmoracle.report import sections
 @pytest.fixture(autouse=True)
 def one_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     """In place of the true ones, which have their own tests and take their time."""
-    for name in ("validate_sections", "gamma_sections", "trajectory_sections"):
+    for name in ("validate", "gamma", "trajectory", "check", "bench"):
         monkeypatch.setattr(
             sections, name, lambda *_: (Section("Figures", figures=(report_cases.figure(),)),)
         )
@@ -520,6 +524,50 @@ def test_where_nothing_is_to_choose_the_page_says_so() -> None:
     isotropic = np.append(0.0, 1 / (1 + sch.snr[1:]))
     made = pages.trajectory_page(make_plan(curve(mmse=isotropic), [3, 5]), "g.npz", "")
     assert "every trajectory costs the same" in made.summary.word
+
+
+def test_the_page_of_checks_shows_first_what_failed() -> None:
+    statuses = ("passed", "failed", "note", "xfailed", "passed", "skipped", "xpassed")
+    rows = [
+        SimpleNamespace(
+            subject=f"S{i}", config="a=1", check="order", status=s, measured=0.5, bound=None, detail="d"
+        )
+        for i, s in enumerate(statuses)
+    ]
+    made = pages.check_page(rows, "diffusers 0.30", "dpmoracle check diffusers")
+    assert made.summary == Outcome(
+        "7 results: 1 failed, 1 xpassed, 1 note, 1 skipped, 1 xfailed, 2 passed", "bad"
+    )
+    (table,) = made.sections[-1].tables
+    assert [str(row[0]) for row in table.rows] == ["S1", "S6", "S2", "S5", "S3", "S0", "S4"]
+    assert [row[2].tone for row in table.rows] == ["bad"] * 2 + ["open"] * 2 + ["expected"] + ["good"] * 2  # type: ignore[union-attr]
+    assert pages.check_page(rows[:1], "", "").summary.tone == "good"
+    html.render(made)
+
+
+def test_the_page_of_benchmarks_holds_the_aims_to_the_ratios() -> None:
+    timings = (
+        Timing("ours", (1.0, 1.0, 1.0)),
+        Timing("SciPy", (4.0, 4.0, 4.0)),
+        Timing("POT", (2.0, 2.0, 2.0)),
+    )
+    result = Result(
+        "work", timings, (Missing("torch", "not installed"),), 1e-12, "relative",
+        {"SciPy": 3.0, "POT": 10.0, "copy": 0.5}, ("copy", 0.6),
+    )  # fmt: skip
+    machine = {"threads": {"OpenBLAS": 2}, "load": 0.5}
+    made = pages.bench_page(
+        Run(machine, {"seed": 3}, {"copy, bytes per second": 1e10}, {"mixture": [result]}), ""
+    )
+    assert (made.summary, made.seed) == (Outcome("2 of 3 aims are reached", "open"), 3)
+    times = made.sections[-2]
+    assert times.text == ("Missing, torch: not installed.",)
+    assert [(row[3], row[4], row[5], row[6], str(row[7])) for row in times.tables[0].rows] == [
+        ("SciPy", 4.0, 4.0, 3.0, "reached"),
+        ("POT", 2.0, 2.0, 10.0, "not reached"),
+        ("limit: copy", None, 0.6, 0.5, "reached"),
+    ]
+    html.render(made)
 
 
 def test_the_machine_is_named_and_nobody_else() -> None:
