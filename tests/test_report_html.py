@@ -50,7 +50,7 @@ def one_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     """In place of the true ones, which have their own tests and take their time."""
     for name in ("validate", "gamma", "trajectory", "check", "bench"):
         monkeypatch.setattr(
-            sections, name, lambda *_: (Section("Figures", figures=(report_cases.figure(),)),)
+            sections, f"{name}_sections", lambda *_: (Section("Figures", figures=(report_cases.figure(),)),)
         )
 
 
@@ -367,14 +367,6 @@ def test_the_page_loads_no_matplotlib() -> None:
 def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Any]:
     pytest.importorskip("matplotlib")
     monkeypatch.chdir(tmp_path)
-    for name in (
-        "validate_sections",
-        "gamma_sections",
-        "trajectory_sections",
-    ):  # the figures have their own tests
-        monkeypatch.setattr(
-            sections, name, lambda *_: (Section("Figures", figures=(report_cases.figure(),)),)
-        )
     monkeypatch.setattr("dpmoracle.claims.validate", stub_claims.validate_with())
     np.save("points.npy", [[-1.0, 0.5], [1.0, 0.0], [0.2, -2.0]])
     curve().save("g.npz")
