@@ -11,7 +11,7 @@ import typer
 
 from .. import __version__
 from ..errors import InvalidParameterError
-from . import bench, gamma, sample, trajectory, validate, vectors
+from . import bench, check, gamma, sample, trajectory, validate, vectors
 from .console import command, emit
 
 __all__ = ["app", "run"]
@@ -45,6 +45,7 @@ command(app, "gamma")(gamma.gamma)
 command(app, "trajectory")(trajectory.trajectory)
 command(app, "sample")(sample.sample)
 command(app, "vectors")(vectors.vectors)
+command(app, "check")(check.check)
 command(app, "bench")(bench.bench)
 
 

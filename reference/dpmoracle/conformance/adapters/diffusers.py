@@ -1,14 +1,15 @@
 """A configured diffusers scheduler as a subject.
 
 The loop is that of a diffusers pipeline: set_timesteps, then for every timestep scale_model_input, the network, step.
-Each run builds the scheduler anew from its configuration.
+Each run starts from a fresh copy of the scheduler.
 """
 
 from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -22,7 +23,7 @@ from ..model import OracleModel
 from ..subject import Forward, Noise, Subject
 from .asymptotic import even_in_lambda
 from .grids import Family, Grid, family_of
-from .patches import drawing, loaded_under, promoting
+from .patches import drawing, promoting
 from .traits import Traits, traits_of
 
 __all__ = ["from_diffusers", "scheduler_subject"]
@@ -67,29 +68,32 @@ class _Runner:
     wide: bool = False
     even: bool = False
     kept: dict[int, tuple[Any, Grid, int]] = field(default_factory=dict, compare=False)
+    made: list[Any] = field(default_factory=list, compare=False)
 
     @property
     def torch(self) -> Any:
         return require("torch", "peers", _WHO)
 
     def within(self, noise: Noise | None = None) -> ExitStack:
-        modules = [*loaded_under("diffusers.schedulers"), *loaded_under(self.cls.__module__)]
+        modules = {
+            id(m): m for c in self.cls.__mro__ if (m := sys.modules.get(c.__module__)) is not None
+        }.values()
         stack = ExitStack()
         stack.enter_context(promoting(modules, self.torch, self.wide))
         stack.enter_context(drawing(modules, self.torch, noise))
         return stack
 
     def but(self, **changes: Any) -> _Runner:
-        return replace(self, kept={}, **changes)
+        return replace(self, kept={}, made=[], **changes)
 
     def make(self) -> Any:
-        return self.cls(**self.config)
+        """A scheduler as __init__ leaves it; a copy, since some take half a second."""
+        if not self.made:
+            self.made.append(self.cls(**self.config))
+        return copy.deepcopy(self.made[0])
 
     def laid_out(self, K: int) -> tuple[Any, Grid, int]:
-        """(scheduler, its grid, how many calls to make) for K steps; call it `within`.
-
-        A copy of what set_timesteps made the first time, which takes some schedulers seconds.
-        """
+        """(scheduler as set_timesteps leaves it, its grid, how many calls to make) for K steps; call it `within`."""
         if K not in self.kept:
             self.kept[K] = self._lay_out(K)
         scheduler, grid, calls = self.kept[K]
@@ -102,7 +106,8 @@ class _Runner:
             scheduler, drop = self.make(), False
             wanted = inspect.signature(scheduler.set_timesteps).parameters
             more = {"intermediate_timesteps": None} if "intermediate_timesteps" in wanted else {}
-            scheduler.set_timesteps(K, **more)
+            ends_too = self.cls.__name__ == "MiniMaxH3Scheduler"  # counts the end among its nodes
+            scheduler.set_timesteps(K + ends_too, **more)
         grid = self.family(scheduler).grid(scheduler)
         nodes = grid.nodes[:-1] if drop else grid.nodes
         return scheduler, replace(grid, nodes=nodes), len(grid.times) - drop
@@ -133,6 +138,7 @@ class _Runner:
             kind = self.family(scheduler).outputs(scheduler)[self.prediction(scheduler)][1]
             shape = (*states.shape[1:], 1, 1)  # some schedulers ask for images
             x = torch.from_numpy(states[0].astype(dtype)).reshape(shape)
+            wanted = inspect.signature(scheduler.step).parameters
             memory: dict[str, Any] = {}
             for i in range(calls):
                 if i < len(states):
@@ -149,15 +155,16 @@ class _Runner:
                 out = torch.from_numpy(model(rows, *level, time=float(grid.times[i]))).reshape(shape)
                 if kind is not None:
                     out = kind(out, sample, *level).to(x.dtype)
-                x = self._stepped(scheduler, out, i, x, memory)
+                x = self._stepped(scheduler, wanted, out, i, x, memory)
             return np.array(x.reshape(states.shape[1:]).numpy().astype(dtype))
 
     def prediction(self, scheduler: Any) -> str:
         return str(scheduler.config.get("prediction_type", ""))
 
-    def _stepped(self, scheduler: Any, out: Any, i: int, x: Any, memory: dict[str, Any]) -> Any:
+    def _stepped(
+        self, scheduler: Any, wanted: Collection[str], out: Any, i: int, x: Any, memory: dict[str, Any]
+    ) -> Any:
         """The sample after step i; what some schedulers want besides comes as their own pipelines give it."""
-        wanted = inspect.signature(scheduler.step).parameters
         times = scheduler.timesteps
         more = dict(self.step)
         t = times[i]
@@ -225,8 +232,9 @@ def _subject(runner: _Runner, name: str) -> Subject:
 
 
 def _asymptotic(runner: _Runner, name: str, traits: Traits) -> Callable[[], Subject] | None:
-    if runner.even or traits.order is None or runner.config.get("use_flow_sigmas"):
-        return None  # flow sigmas are linear in σ, and cannot be set otherwise
+    crowded = any(runner.config.get(name) for name in ("use_flow_sigmas", "use_beta_sigmas"))
+    if runner.even or traits.order is None or crowded:
+        return None  # these keep to spacings far from even in λ
     return lambda: _subject(runner.but(wide=True, even=True), name)
 
 
@@ -239,6 +247,8 @@ def _forward(runner: _Runner, scheduler: Any, family: Family) -> Forward | None:
     """add_noise and its like at the i-th time of the grid for K steps."""
     torch = runner.torch
     dtype = np.float64 if runner.wide else np.float32
+    flows = bool(runner.config.get("use_flow_sigmas"))  # start a rounding beside σ = 1
+    calls_per_step = getattr(runner.cls, "order", 1)
     noising = (
         "add_noise"
         if hasattr(scheduler, "add_noise")
@@ -253,36 +263,39 @@ def _forward(runner: _Runner, scheduler: Any, family: Family) -> Forward | None:
     def plain(x: Any, like: Array) -> Array:
         return np.array(x.detach().reshape(like.shape).numpy())
 
-    def at(i: int, K: int) -> tuple[Any, Any, Grid]:
+    def at(i: int, K: int) -> tuple[Any, Any, Level, float]:
+        """(scheduler, time, level, scale of the input) at the start of its i-th step."""
         made, grid, _ = runner.laid_out(K)
-        return made, made.timesteps[i], grid
+        place = i * calls_per_step
+        row = grid.state[place]
+        return made, made.timesteps[place], (float(row[0]), float(row[1])), float(grid.scale[place])
 
     def level(i: int, K: int) -> Level:
-        row = runner.grid(K).state[i]
-        return float(row[0]), float(row[1])
+        with runner.within():
+            return at(i, K)[2]
 
     def add_noise(x0: Array, eps: Array, i: int, K: int) -> Array:
         with runner.within():
-            made, t, _ = at(i, K)
-            times = t.expand(len(x0))
+            made, t, _, _ = at(i, K)
             if noising == "scale_noise":
+                times = t if calls_per_step == 2 else t.expand(len(x0))
                 return plain(made.scale_noise(tensor(x0), times, tensor(eps)), x0)
-            return plain(made.add_noise(tensor(x0), tensor(eps), times), x0)
+            return plain(made.add_noise(tensor(x0), tensor(eps), t.expand(len(x0))), x0)
 
     def velocity(x0: Array, eps: Array, i: int, K: int) -> Array:
         with runner.within():
-            made, t, _ = at(i, K)
+            made, t, _, _ = at(i, K)
             return plain(made.get_velocity(tensor(x0), tensor(eps), t.expand(len(x0))), x0)
 
     def scale_input(x: Array, i: int, K: int) -> Array:
         with runner.within():
-            made, t, _ = at(i, K)
+            made, t, _, _ = at(i, K)
             return plain(made.scale_model_input(tensor(x), t), x)
 
     def input_level(i: int, K: int) -> Level:
         with runner.within():
-            _, _, grid = at(i, K)
-        return float(grid.state[i, 0] * grid.scale[i]), float(grid.state[i, 1] * grid.scale[i])
+            _, _, (a, sigma), scale = at(i, K)
+        return a * scale, sigma * scale
 
     def init_sigma(K: int) -> float:
         with runner.within():
@@ -294,5 +307,5 @@ def _forward(runner: _Runner, scheduler: Any, family: Family) -> Forward | None:
         velocity=velocity if hasattr(scheduler, "get_velocity") else None,
         scale_input=scale_input if hasattr(scheduler, "scale_model_input") else None,
         input_level=input_level if hasattr(scheduler, "scale_model_input") else None,
-        init_sigma=init_sigma if hasattr(scheduler, "init_noise_sigma") else None,
+        init_sigma=init_sigma if hasattr(scheduler, "init_noise_sigma") and not flows else None,
     )

@@ -91,8 +91,16 @@ def _rf(sigma: Array) -> Array:
 
 
 def _table(scheduler: Any) -> Callable[[float], float]:
-    """σ/a by time value: log-linear between the timesteps of training, as diffusers' own _sigma_to_t has it."""
+    """σ/a by time value: between the timesteps of training log-linear, as diffusers' own _sigma_to_t has it; linear
+    where it goes the other way, from timesteps to σ.
+    """
     alpha_bar = _numpy(scheduler.alphas_cumprod)
+    if not any(
+        scheduler.config.get(f"use_{kind}_sigmas") for kind in ("karras", "exponential", "beta", "lu")
+    ):
+        with np.errstate(divide="ignore"):
+            ratio = np.sqrt((1.0 - alpha_bar) / alpha_bar)
+        return lambda t: float(np.interp(t, np.arange(len(ratio)), ratio))
     with np.errstate(divide="ignore"):
         log_ratio = 0.5 * (np.log(1.0 - alpha_bar) - np.log(alpha_bar))
     return lambda t: float(np.exp(np.interp(t, np.arange(len(log_ratio)), log_ratio)))
@@ -179,7 +187,7 @@ def _edm_grid(scheduler: Any) -> Grid:
 
 
 def _edm_time(scheduler: Any) -> Callable[[float], Level]:
-    if hasattr(scheduler, "noise_sampler"):  # the cosine DPM-Solver of Stable Audio
+    if type(scheduler).__name__ == "CosineDPMSolverMultistepScheduler":
         return lambda t: (1.0, float(np.tan(t * np.pi / 2)))
     return lambda t: (1.0, float(np.exp(4.0 * t)))
 
@@ -229,12 +237,13 @@ def _angle_grid(scheduler: Any) -> Grid:
 
 
 def _angle_time(scheduler: Any) -> Callable[[float], Level]:
-    return lambda t: (float(np.cos(t * np.pi / 2)), float(np.sin(t * np.pi / 2)))
+    return lambda t: (float(np.sin((1.0 - t) * np.pi / 2)), float(np.sin(t * np.pi / 2)))
 
 
 def _cosine_grid(scheduler: Any) -> Grid:
     """Würstchen: ᾱ is a function of a real time in [0, 1]; the last time is where it ends, not a call."""
     nodes = _vp(_numpy(scheduler._alpha_cumprod(scheduler.timesteps, scheduler.timesteps.device)))
+    nodes[-1, 1] = 0.0  # the noise of its last step is left out
     times = _numpy(scheduler.timesteps)[:-1]
     return Grid(nodes[:-1], times, np.ones_like(times), nodes)
 

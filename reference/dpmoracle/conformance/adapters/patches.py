@@ -5,7 +5,6 @@ Names are replaced in the namespaces of the library's own modules, never in torc
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -15,7 +14,7 @@ import numpy as np
 
 from ..subject import Noise
 
-__all__ = ["drawing", "loaded_under", "promoting"]
+__all__ = ["drawing", "promoting"]
 
 _DRAWS = ("randn_tensor", "BrownianTreeNoiseSampler", "default_noise_sampler")
 
@@ -29,13 +28,6 @@ class _Wide:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._module, name)
-
-
-def loaded_under(prefix: str) -> list[ModuleType]:
-    """The modules of a package that are loaded."""
-    return [
-        m for name, m in list(sys.modules.items()) if name.startswith(prefix) and isinstance(m, ModuleType)
-    ]
 
 
 @contextmanager

@@ -40,7 +40,7 @@ class Traits:
 
     def time_range(self, scheduler: Any) -> tuple[float, float] | None:
         """The time values that a network trained with it knows."""
-        if hasattr(scheduler, "alphas_cumprod"):
+        if hasattr(scheduler, "alphas_cumprod") and scheduler.config.get("timestep_type") != "continuous":
             return 0.0, float(len(scheduler.alphas_cumprod) - 1)
         return None
 
@@ -80,14 +80,16 @@ def traits_of(cls: Any, config: Mapping[str, Any], step: Mapping[str, Any]) -> T
         one_call=getattr(cls, "order", 1) == 1
         and not name.startswith("DPMSolverSinglestep")
         and name != "PNDMScheduler",
-        predictions=_predictions(cls),
+        predictions=_predictions(cls, full),
     )
 
 
 def _law(name: str, full: Mapping[str, Any], eta: float, step: Mapping[str, Any]) -> StepLaw | None:
+    if name == "CMStochasticIterativeScheduler":
+        return None  # its consistency function ends at σ_min, not at 0
     if name in _ENDPOINT or full.get("stochastic_sampling") or (name == "TCDScheduler" and eta == 1.0):
         return StepLaw(math.inf)
-    if name in _DDPM:
+    if name in _DDPM and name != "DDPMWuerstchenScheduler":  # which leaves its last noise out
         kind = str(full.get("variance_type", "fixed_small"))
         if kind == "fixed_large":
             return StepLaw(1.0, "beta")
@@ -115,6 +117,8 @@ def _order(cls: Any, full: Mapping[str, Any]) -> int:
         return 4
     if name == "LMSDiscreteScheduler":
         return int(inspect.signature(cls.step).parameters["order"].default)
+    if full.get("scheduler_type") == "euler":
+        return 1
     return int(full.get("solver_order", full.get("predictor_order", getattr(cls, "order", 1))))
 
 
@@ -126,7 +130,7 @@ def _max_steps(name: str, full: Mapping[str, Any]) -> int | None:
     return int(full["num_train_timesteps"])
 
 
-def _predictions(cls: Any) -> tuple[str, ...]:
+def _predictions(cls: Any, full: Mapping[str, Any]) -> tuple[str, ...]:
     """The prediction types that the signature of __init__ names; without a Literal there, the usual three."""
     parameter = inspect.signature(cls.__init__).parameters.get("prediction_type")
     if parameter is None:
@@ -135,4 +139,10 @@ def _predictions(cls: Any) -> tuple[str, ...]:
         named = typing.get_args(typing.get_type_hints(cls.__init__)["prediction_type"])
     except (NameError, KeyError, TypeError):
         named = ()
-    return tuple(n for n in named if n != "flow_prediction") or ("epsilon", "sample", "v_prediction")
+    refused = {n for n in ("sample",) if f"not implemented yet: {n}" in inspect.getsource(cls)}
+    if full.get("use_flow_sigmas"):  # the other types are defined for a² + σ² = 1
+        return ()
+    if full.get("rescale_betas_zero_snr"):  # where a = 0 a prediction of the noise says nothing
+        refused.add("epsilon")
+    usual = ("epsilon", "sample", "v_prediction")
+    return tuple(n for n in named or usual if n not in {*refused, "flow_prediction"})

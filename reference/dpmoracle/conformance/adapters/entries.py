@@ -1,0 +1,153 @@
+"""What `check k-diffusion`, `check dpm-solver` and `check mymodule:my_sampler` go through."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ...errors import InvalidParameterError
+from ..subject import Subject
+from .diffusers import from_diffusers
+from .dpm_solver import from_dpm_solver, load_dpm_solver
+from .k_diffusion import from_k_diffusion, sampling_module
+
+__all__ = [
+    "OwnEntry",
+    "SamplerEntry",
+    "SolverEntry",
+    "k_diffusion_entries",
+    "k_diffusion_left_out",
+    "own_entries",
+    "solver_entries",
+]
+
+
+@dataclass(frozen=True)
+class SamplerEntry:
+    """One sampling function of k-diffusion with its options; grid names the function that makes its sigmas."""
+
+    name: str
+    config: dict[str, Any] = field(default_factory=dict)
+    grid: str | None = None
+    library: str = "k-diffusion"
+
+    def subject(self) -> Subject:
+        module = sampling_module()
+        sigmas = None
+        if self.grid is not None:
+            make = getattr(module, self.grid)
+            ends = () if self.grid == "get_sigmas_vp" else (0.02, 80.0)
+            sigmas = lambda K: make(K, *ends).numpy()  # noqa: E731
+        return from_k_diffusion(getattr(module, self.name), sigmas, name=self.name, **self.config)
+
+
+def k_diffusion_entries(quick: bool = False) -> list[SamplerEntry]:
+    """Every sampler of k-diffusion that takes a number of steps, with noise and without."""
+    found = []
+    names = sorted(name for name in vars(sampling_module()) if name.startswith("sample_"))
+    for name in names:
+        if name in k_diffusion_left_out():
+            continue
+        wanted = getattr(sampling_module(), name).__code__.co_varnames
+        found.append(SamplerEntry(name))
+        if "eta" in wanted and name != "sample_dpm_fast":
+            found.append(SamplerEntry(name, {"eta": 0.0}))
+        if "solver_type" in wanted and not quick:
+            found += [SamplerEntry(name, {"eta": eta, "solver_type": "heun"}) for eta in (0.0, 1.0)]
+    if not quick:
+        grids = ("get_sigmas_exponential", "get_sigmas_polyexponential", "get_sigmas_vp")
+        found += [SamplerEntry("sample_euler", grid=grid) for grid in grids]
+    return found
+
+
+def k_diffusion_left_out() -> dict[str, str]:
+    """Sampler -> why it is not checked."""
+    return {"sample_dpm_adaptive": "chooses its own number of steps"}
+
+
+@dataclass(frozen=True)
+class SolverEntry:
+    """The official DPM-Solver of one file with one set of options."""
+
+    path: str
+    config: dict[str, Any] = field(default_factory=dict)
+    clipped: bool = False
+    name: str = "DPM_Solver"
+    library: str = "dpm-solver"
+
+    def subject(self) -> Subject:
+        table = None
+        if self.clipped:
+            t = np.arange(1001) / 1000
+            cosine = np.cos((t + 0.008) / 1.008 * np.pi / 2) ** 2
+            table = np.cumprod(1.0 - np.minimum(1.0 - cosine[1:] / cosine[:-1], 0.999))
+        options = {name: value for name, value in self.config.items() if name != "schedule"}
+        return from_dpm_solver(load_dpm_solver(self.path), alphas_cumprod=table, **options)
+
+
+def solver_entries(path: str, quick: bool = False) -> list[SolverEntry]:
+    """Orders, methods and algorithms; the cosine schedule, whose start it clips."""
+    load_dpm_solver(path)
+    found = [
+        SolverEntry(path, {"algorithm_type": kind, "method": method, "order": order})
+        for kind in ("dpmsolver++", "dpmsolver")
+        for method in ("multistep", "singlestep")
+        for order in (1, 2, 3)
+    ]
+    found.append(SolverEntry(path, {"order": 2, "schedule": "cosine"}, clipped=True))
+    if not quick:
+        found += [SolverEntry(path, {"order": 2, "skip_type": skip}) for skip in ("logSNR", "time_quadratic")]
+        found += [SolverEntry(path, {"order": order, "solver_type": "taylor"}) for order in (2, 3)]
+        found.append(SolverEntry(path, {"order": 2, "denoise_to_zero": True}))
+    return found
+
+
+@dataclass(frozen=True)
+class OwnEntry:
+    """MODULE:NAME, a Subject, a configured scheduler of diffusers, a function that returns one of them, or a list."""
+
+    name: str
+    place: int = 0
+    config: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def library(self) -> str:
+        return self.name.partition(":")[0].partition(".")[0]
+
+    def subject(self) -> Subject:
+        return _subjects(self.name)[self.place]
+
+
+def own_entries(name: str) -> list[OwnEntry]:
+    """Imports the module, which runs it."""
+    return [OwnEntry(name, i, dict(subject.config)) for i, subject in enumerate(_subjects(name))]
+
+
+def _subjects(name: str) -> list[Subject]:
+    who = "check"
+    module, _, attribute = name.partition(":")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        value: Any = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module.partition(".")[0]:
+            raise
+        raise InvalidParameterError(
+            f"{who}: {module!r} cannot be imported. Give diffusers, k-diffusion, dpm-solver, or MODULE:NAME of a "
+            "module that lies here or is installed"
+        ) from error
+    for part in attribute.split("."):
+        if not hasattr(value, part):
+            raise InvalidParameterError(f"{who}: {module!r} has no {attribute!r}")
+        value = getattr(value, part)
+    if callable(value) and not isinstance(value, Subject) and not hasattr(value, "set_timesteps"):
+        value = value()
+    made = list(value) if isinstance(value, Iterable) else [value]
+    return [one if isinstance(one, Subject) else from_diffusers(one) for one in made]

@@ -1,0 +1,63 @@
+"""What a sweep found, for a terminal of 80 columns or more; needs rich."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rich.console import RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from ..claims.results import number
+
+__all__ = ["finding_table"]
+
+_COUNTED = ("failed", "xpassed", "xfailed", "note", "passed", "skipped")
+
+
+def finding_table(
+    rows: Iterable[Any], found: Iterable[Any], left_out: Mapping[str, str]
+) -> list[RenderableType]:
+    """Findings grouped by check, the worst configuration of each; what was refused and left out; the counts last.
+
+    rows     : all results, as `conformance.sweep.sweep` gives them
+    found    : as `conformance.sweep.findings` groups them
+    left_out : sampler -> why it was not checked
+    """
+    given, groups = list(rows), list(found)
+    parts: list[RenderableType] = []
+    for check in dict.fromkeys(finding.worst.check for finding in groups):
+        parts.append(Text(check, style="bold red"))
+        for finding in groups:
+            if finding.worst.check == check:
+                parts += _told(finding)
+        parts.append("")
+    refused = [row for row in given if row.check == "configuration" and row.status == "note"]
+    if refused:
+        parts.append(Text("Refused by the sampler, with a message", style="bold"))
+        parts += [Padding.indent(Text(f"{r.subject} {r.config}: {r.detail}"), 2) for r in refused]
+        parts.append("")
+    if left_out:
+        parts.append(Text("Not checked", style="bold"))
+        parts += [Padding.indent(Text(f"{name}: {why}"), 2) for name, why in left_out.items()]
+        parts.append("")
+    counts = Counter(row.status for row in given)
+    told = ", ".join(f"{counts[status]} {status}" for status in _COUNTED if counts[status])
+    versions = ", ".join(dict.fromkeys(f"{row.library} {row.version}" for row in given))
+    summary = (
+        f"{len(groups)} finding{'s' if len(groups) != 1 else ''}; {len(given)} results: {told} ({versions})"
+    )
+    parts.append(Text(summary, style="bold red" if groups else "bold"))
+    return parts
+
+
+def _told(finding: Any) -> list[RenderableType]:
+    worst = finding.worst
+    figures = (
+        "" if worst.measured is None else f", measured {number(worst.measured)}, bound {number(worst.bound)}"
+    )
+    head = Text(f"{worst.subject}: {len(finding.rows)} of {finding.among} configurations{figures}")
+    below = f"{worst.config or 'defaults'}: {worst.detail}"
+    return [Padding.indent(head, 2), Padding.indent(Text(below, style="dim"), 4)]
