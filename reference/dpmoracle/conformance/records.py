@@ -15,14 +15,8 @@ __all__ = ["to_json", "to_junit"]
 
 
 def to_json(rows: Iterable[Row]) -> str:
-    """A list of objects: subject, config, check, status, measured, bound, detail, library, version; null for nan, inf."""
-    plain = [
-        {
-            key: None if isinstance(value, float) and not math.isfinite(value) else value
-            for key, value in asdict(row).items()
-        }
-        for row in rows
-    ]
+    """A list of objects with the fields of Row; null for nan and inf."""
+    plain = [{key: _finite(value) for key, value in asdict(row).items()} for row in rows]
     return json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 

@@ -247,7 +247,8 @@ def _forward(runner: _Runner, scheduler: Any, family: Family) -> Forward | None:
     """add_noise and its like at the i-th time of the grid for K steps."""
     torch = runner.torch
     dtype = np.float64 if runner.wide else np.float32
-    flows = bool(runner.config.get("use_flow_sigmas"))  # start a rounding beside σ = 1
+    # flow sigmas start a rounding beside σ = 1; sCM leaves the factor sigma_data to its pipeline
+    flows = bool(runner.config.get("use_flow_sigmas")) or family.name == "trigflow"
     calls_per_step = getattr(runner.cls, "order", 1)
     noising = (
         "add_noise"

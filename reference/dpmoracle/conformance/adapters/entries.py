@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import sys
 from collections.abc import Iterable
@@ -54,7 +55,7 @@ def k_diffusion_entries(quick: bool = False) -> list[SamplerEntry]:
     for name in names:
         if name in k_diffusion_left_out():
             continue
-        wanted = getattr(sampling_module(), name).__code__.co_varnames
+        wanted = inspect.signature(getattr(sampling_module(), name)).parameters
         found.append(SamplerEntry(name))
         if "eta" in wanted and name != "sample_dpm_fast":
             found.append(SamplerEntry(name, {"eta": 0.0}))

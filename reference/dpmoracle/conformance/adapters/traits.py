@@ -87,7 +87,7 @@ def traits_of(cls: Any, config: Mapping[str, Any], step: Mapping[str, Any]) -> T
 def _law(name: str, full: Mapping[str, Any], eta: float, step: Mapping[str, Any]) -> StepLaw | None:
     if name == "CMStochasticIterativeScheduler":
         return None  # its consistency function ends at σ_min, not at 0
-    if name in _ENDPOINT or full.get("stochastic_sampling") or (name == "TCDScheduler" and eta == 1.0):
+    if name in _ENDPOINT or full.get("stochastic_sampling"):
         return StepLaw(math.inf)
     if name in _DDPM and name != "DDPMWuerstchenScheduler":  # which leaves its last noise out
         kind = str(full.get("variance_type", "fixed_small"))
