@@ -1,7 +1,7 @@
 """DPMSolverMultistepScheduler(solver_order=3) converges with order 2: D2 is half of what its coefficient wants.
 
 Data N(0, 1/4): the exact flow is x -> x * sd(s)/sd(t), the exact prediction is linear. Starts from exact states.
-Cause: scheduling_dpmsolver_multistep.py, multistep_dpm_solver_third_order_update, D2 = (1.0 / (r0 + r1)) * (D1_0 - D1_1)
+Cause: scheduling_dpmsolver_multistep.py, multistep_dpm_solver_third_order_update: D2 = (1 / (r0 + r1)) (D1_0 - D1_1)
 """
 
 import diffusers.schedulers.scheduling_dpmsolver_multistep as m
