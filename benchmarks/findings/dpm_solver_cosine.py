@@ -20,4 +20,6 @@ model = m.model_wrapper(lambda x, t: asked.append(t.item()) or x, ns)
 for t in (1.0, 0.5):
     model(torch.ones(1, 1), torch.tensor([t]))
     true = np.abs(bar.sqrt().numpy() - ns.marginal_alpha(torch.tensor([t])).item()).argmin()
-    print(f"{ns.total_N} of 1000 kept; the state is that of timestep {true}, the network is told {asked[-1]:.1f}")
+    print(
+        f"{ns.total_N} of 1000 kept; the state is that of timestep {true}, the network is told {asked[-1]:.1f}"
+    )
