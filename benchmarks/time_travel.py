@@ -3,7 +3,8 @@
     python benchmarks/time_travel.py 0.27.2 0.31.0 0.35.1 --only 'DPMSolver*'
 
 torch, NumPy and dpmoracle are those that run this script (found through a .pth file); diffusers alone is installed
-anew, with --no-deps; --with brings what an old release needs besides. Prints one line for each finding with the number of failing configurations per release.
+anew, with --no-deps; --with brings what an old release needs besides. A release too old for this NumPy raises, and its
+message is a finding that says nothing of the release. One line for each finding: failing configurations per release.
 """
 
 from __future__ import annotations
@@ -69,8 +70,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("versions", nargs="+", metavar="VERSION")
-    parser.add_argument("--with", dest="others", action="append", default=[], metavar="PACKAGE==VERSION",
-                        help="install this beside it, such as huggingface_hub==0.25.2 before diffusers 0.29")  # fmt: skip
+    told = "install this beside it, such as huggingface_hub==0.25.2 for 0.27"
+    parser.add_argument("--with", dest="others", action="append", default=[], metavar="NAME==X", help=told)
     arguments, more = parser.parse_known_args()
     found: dict[str, Counter[tuple[str, str]]] = {}
     for version in arguments.versions:
