@@ -24,6 +24,7 @@ _SHOWN = {
     "multistep_third_order": "order 2.02",
     "pndm_v_prediction": "K = 12: sample 0.4967 by eps, 0.4263 by v",
     "repeated_last_sigma": "K = 15: last sigmas 0.0100013 0.0100013, sample [nan, nan]",
+    "zero_snr_floor": "K = 320: sigmas [4096, 5089, 2510], sample after a step [nan, nan]",
     "unipc_bh1": "bh1, K = 20: sample [nan, nan]",
 }
 _NEEDS = {"k_diffusion_3m_sde": "k_diffusion", "cosine_order_three": "torchsde"}
