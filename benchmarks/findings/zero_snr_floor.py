@@ -1,7 +1,7 @@
 """rescale_betas_zero_snr: the last alpha_bar becomes 2**-24, more than the one before, so the noise rises at the start.
 
 With many steps the grid holds both: sigma goes 4096, 5088, 2509; the ancestral Euler takes a root of less than 0.
-Cause: scheduling_euler_ancestral_discrete.py, __init__ (Euler, DPMSolverMultistep, UniPC too), alphas_cumprod[-1] = 2**-24
+Cause: scheduling_euler_ancestral_discrete.py, __init__ (and three others), alphas_cumprod[-1] = 2**-24
 """
 
 import torch
