@@ -58,7 +58,7 @@ _EXPORTS = {
     "covariance_cost": ["covariance_cost"],
     "comparison": ["compare_chains", "compare_samples"],
 }
-_SUBPACKAGES = ["claims", "conformance", "report", "solvers", "strategies"]
+_SUBPACKAGES = ["claims", "conformance", "report", "solvers", "strategies", "vectors"]
 _HOME = {name: module for module, names in _EXPORTS.items() for name in names}
 
 # Without the subpackages: `from dpmoracle import *` must not ask for the extra that strategies needs.

@@ -37,6 +37,6 @@ def dense_layers(F: Any, num_edges: int) -> tuple[Any, Any]:
             update((-(-later // _COLS), bands), (_SIDE, _SIDE), args)
     costs = cupy.full(num_edges + 1, np.inf)
     costs[: layers + 1] = table[:, -1]
-    predecessors = cupy.full((num_edges + 1, n), -1, dtype=np.int64)
+    predecessors = cupy.full((num_edges + 1, n), -1, dtype=np.promote_types(np.min_scalar_type(-n), np.int16))
     predecessors[: layers + 1] = found
     return costs, predecessors
