@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from . import report
 from .console import emit, progress_bar
 
 __all__ = ["bench"]
@@ -41,6 +42,7 @@ def bench(
         bool, typer.Option("--quick", help="Small sizes and two turns, to see that everything runs.")
     ] = False,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same inputs.")] = 0,
+    report_file: report.ReportFile = None,
     show_list: Annotated[bool, typer.Option("--list", help="List the benchmarks, run none.")] = False,
 ) -> int:
     """Measure the kernels, in turns with the code of others, in one run.
@@ -60,6 +62,7 @@ def bench(
     for path, option in ((json, "--json"), (markdown, "--markdown")):
         if path is not None:
             storage.check_writable(path, option)
+    report.check(report_file, json, markdown)
     setting = suite.Setting(quick, analytic_dpm, threads or machine.cores(), seed)
     with progress_bar() as progress:
         found = suite.run(only, setting, progress)
@@ -70,4 +73,8 @@ def bench(
             storage.write_text(markdown, tables.markdown(found), "--markdown")
     finally:  # a disk that is full must not cost the table
         emit(tables.text(found))
+    if report_file is not None:
+        from ..report import pages
+
+        report.write(report_file, lambda command: pages.bench_page(found, command))
     return 0
