@@ -176,7 +176,7 @@ def compare_samples(
     for K in counts:
         for grid in grids:
             nodes = _grid(sch, v, K, grid)
-            far = np.array([_one_batch(orc, sch, nodes, samplers, v, distance, M, random) for _ in range(B)])
+            far = _distances(orc, sch, nodes, samplers, v, distance, M, B, random)
             for name, own in zip(samplers, far.T):
                 found = Moments.of(own).estimate("monte carlo")
                 gain = _interval(far[:, 0] - own, level)
@@ -184,7 +184,7 @@ def compare_samples(
     return rows
 
 
-def _one_batch(
+def _distances(
     orc: Oracle,
     sch: Schedule,
     nodes: Steps,
@@ -192,17 +192,23 @@ def _one_batch(
     v: Array,
     distance: str,
     num: int,
+    batches: int,
     rng: np.random.Generator,
-) -> list[float]:
-    data, start = orc.q0.sample(num, rng), rng.standard_normal((num, orc.q0.d))
+) -> Array:
+    """(batches, samplers) distances to fresh data; one chain carries the rows of all batches."""
+    rows, d = batches * num, orc.q0.d
+    data, start = orc.q0.sample(rows, rng), rng.standard_normal((rows, d))
     seed = int(rng.integers(2**62))
-    far = []
-    for name in samplers:
+    far = np.empty((batches, len(samplers)))
+    for column, name in enumerate(samplers):
         lam2, rule = SAMPLERS[name]
-        x = sample(orc, sch, nodes, num, seed, lam2=lam2, variance=rule, mmse=v, x_T=start)
-        far.append(
-            energy_distance(x, data) if distance == "energy" else sliced_wasserstein(x, data, rng=seed)
-        )
+        x = sample(orc, sch, nodes, rows, seed, lam2=lam2, variance=rule, mmse=v, x_T=start)
+        for row, (one, other) in enumerate(zip(x.reshape(batches, num, d), data.reshape(batches, num, d))):
+            far[row, column] = (
+                energy_distance(one, other)
+                if distance == "energy"
+                else sliced_wasserstein(one, other, rng=seed)
+            )
     return far
 
 
