@@ -5,7 +5,7 @@
 Oldest first; `installed` is the release that runs here. Everything but the release comes from the environment of this
 script (through a .pth file), torch too, so it is one torch for all; --torch VERSION installs that one first, and --with
 what an old release needs besides. diffusers itself is installed without its dependencies. One line for each check that
-some release fails: failing of checked configurations per release, and whether the fault came or went.
+some release fails: failing of checked configurations per release, and how many came or went with which.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ import sys
 import sysconfig
 import tempfile
 import venv
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from importlib import metadata
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,8 @@ for name in sys.argv[1:]:
     getattr(diffusers, name)
 print(*(f"{name} {m.version(name)}" for name in ("diffusers", "torch", "huggingface_hub", "numpy")), sep=", ")
 """
-#: (sampler, check) -> (failing configurations, configurations that were checked)
-Counts = dict[tuple[str, str], tuple[int, int]]
+#: (sampler, check) -> configuration -> whether it fails; those that were checked
+Seen = dict[tuple[str, str], dict[str, bool]]
 
 
 class Unusable(Exception):
@@ -55,7 +56,8 @@ def environment(folder: Path, version: str, torch: str | None, others: Sequence[
 def _install(folder: str, wanted: list[str]) -> None:
     done = _run([sys.executable, "-m", "pip", "install", "--quiet", "--target", folder, *wanted])
     if done.returncode:
-        raise Unusable(f"pip cannot install {wanted[-1]}: {_last(done.stderr)}")
+        named = ", ".join(name for name in wanted if not name.startswith("--"))
+        raise Unusable(f"pip cannot install {named}: {_last(done.stderr)}")
 
 
 def imports(python: str) -> str:
@@ -70,7 +72,7 @@ def imports(python: str) -> str:
     return done.stdout.strip()
 
 
-def counts(python: str, more: Sequence[str]) -> Counts:
+def check(python: str, more: Sequence[str]) -> Seen:
     """What the check of that Python's diffusers shows, with these options of `dpmoracle check`."""
     with tempfile.TemporaryDirectory() as folder:
         results = Path(folder) / "results.json"
@@ -78,46 +80,43 @@ def counts(python: str, more: Sequence[str]) -> Counts:
         done = _run(command)
         if done.returncode not in (0, 1) or not results.exists():
             raise Unusable(f"the check ended with {done.returncode}: {_last(done.stderr)}")
-        return tally(json.loads(results.read_text(encoding="utf-8")))
+        return gathered(json.loads(results.read_text(encoding="utf-8")))
 
 
-def tally(rows: Iterable[Mapping[str, Any]]) -> Counts:
-    """Failing and checked configurations of each check of each sampler, from the rows of --json."""
-    failed: Counter[tuple[str, str]] = Counter()
-    tried: Counter[tuple[str, str]] = Counter()
+def gathered(rows: Iterable[Mapping[str, Any]]) -> Seen:
+    """From the rows of --json; without those that were skipped."""
+    seen: Seen = {}
     for row in rows:
-        key = (row["subject"], row["check"])
-        failed[key] += row["status"] == "failed"
-        tried[key] += row["status"] != "skipped"
-    return {key: (failed[key], tried[key]) for key in tried if tried[key]}
+        if row["status"] != "skipped":
+            seen.setdefault((row["subject"], row["check"]), {})[row["config"]] = row["status"] == "failed"
+    return seen
 
 
-def table(found: Mapping[str, Counts]) -> str:
+def table(found: Mapping[str, Seen]) -> str:
     """One line for each check that some release fails; '-' where a release has no such sampler or check."""
-    keys = sorted({key for seen in found.values() for key, (failed, _) in seen.items() if failed})
-    rows = [
-        [" ".join(key), *(_cell(seen.get(key)) for seen in found.values()), history(found, key)]
-        for key in keys
-    ]
-    lines = [["failing of checked configurations", *found, ""], *rows]
+    keys = sorted({key for seen in found.values() for key, failed in seen.items() if any(failed.values())})
+    lines = [["failing of checked configurations", *found, ""]]
+    for key in keys:
+        cells = [
+            f"{sum(seen[key].values())} of {len(seen[key])}" if key in seen else "-"
+            for seen in found.values()
+        ]
+        lines.append([" ".join(key), *cells, history(found, key)])
     widths = [max(len(line[i]) for line in lines) for i in range(len(found) + 2)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines
     )
 
 
-def history(found: Mapping[str, Counts], key: tuple[str, str]) -> str:
-    """Between which two of the releases, which come in order, the fault came and went."""
-    seen = [(version, counts[key][0] > 0) for version, counts in found.items() if key in counts]
+def history(found: Mapping[str, Seen], key: tuple[str, str]) -> str:
+    """How many configurations began or ceased to fail by which release, of those that both releases have."""
     told = []
-    for (before, was), (after, there) in zip(seen, seen[1:]):
-        if there != was:
-            told.append(f"{'came' if there else 'went'} after {before}, by {after}")
-    return "; ".join(told) or ("in all" if len(found) > 1 else "")
-
-
-def _cell(counted: tuple[int, int] | None) -> str:
-    return "-" if counted is None else f"{counted[0]} of {counted[1]}"
+    for (_, before), (version, after) in pairwise((v, seen[key]) for v, seen in found.items() if key in seen):
+        both = before.keys() & after.keys()
+        came = sum(after[config] and not before[config] for config in both)
+        went = sum(before[config] and not after[config] for config in both)
+        told += [f"{n} {what} by {version}" for n, what in ((came, "came"), (went, "went")) if n]
+    return ", ".join(told)
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
@@ -126,16 +125,14 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 def _last(message: str) -> str:
     lines = [line for line in message.strip().splitlines() if line.strip()]
-    telling = [line for line in lines if "rror" in line]
+    telling = [line for line in lines if "error" in line.lower()]
     return (telling or lines or ["no message"])[-1].strip()
 
 
 def _version(name: str) -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
     try:
-        return version(name)
-    except PackageNotFoundError:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
         return "(not installed)"
 
 
@@ -150,7 +147,7 @@ def main() -> int:
     told = "install this beside it, such as huggingface_hub==0.25.2 for 0.27"
     parser.add_argument("--with", dest="others", action="append", default=[], metavar="NAME==X", help=told)
     arguments, more = parser.parse_known_args()
-    found: dict[str, Counts] = {}
+    found: dict[str, Seen] = {}
     for version in arguments.versions:
         with tempfile.TemporaryDirectory() as folder:
             try:
@@ -158,7 +155,7 @@ def main() -> int:
                 if version != "installed":
                     python = environment(Path(folder), version, arguments.torch, arguments.others)
                 print(f"{version}: {imports(python)}", file=sys.stderr)
-                found[version] = counts(python, more)
+                found[version] = check(python, more)
             except Unusable as why:
                 print(f"{version}: {why}", file=sys.stderr)
     if found:

@@ -75,7 +75,7 @@ _NEEDS = {"k_diffusion_3m_sde": "k_diffusion", "missing_order_three": "torchsde"
 # One import of torch and diffusers for all: each script runs in a fork, since some change torch.
 _EACH = """
 import json, os, runpy, sys, traceback
-import diffusers, torch
+import diffusers, scipy.stats, torch
 from diffusers import schedulers
 printed = {}
 for path in sys.argv[1:]:
