@@ -66,8 +66,8 @@ def imports(python: str) -> str:
     if done.returncode:
         beside = ", ".join(f"{name} {_version(name)}" for name in ("torch", "huggingface_hub", "numpy"))
         raise Unusable(
-            f"cannot be imported beside {beside}: {_last(done.stderr)}. Try --with huggingface_hub==0.25.2 "
-            "--with transformers==4.46.3, or other releases of that time"
+            f"cannot be imported beside {beside}: {_last(done.stderr)}. Try --with NAME==VERSION of that time, such "
+            "as huggingface_hub==0.25.2"
         )
     return done.stdout.strip()
 
