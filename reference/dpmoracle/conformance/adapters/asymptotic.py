@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .grids import family_of
+from .families import family_of
 
 __all__ = ["even_in_lambda"]
 
