@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..mixture import GaussianMixture
-from .law import Level
+from .law import Level, noise_ratio
 from .model import Call, OracleModel
 from .subject import Noise, Subject
 
@@ -21,7 +21,6 @@ __all__ = [
     "last_state",
     "median_distance",
     "name_call",
-    "noise_ratio",
     "play",
     "precisions",
     "raised",
@@ -73,6 +72,7 @@ def play(
         subject.time_level if by_time else None,
         subject.endpoint,
         [] if calls is None else calls,
+        subject.time_span,
     )
     carry = subject.exact_start if exact_start else subject.run
     if carry is None:
@@ -129,11 +129,6 @@ def steps_within(subject: Subject, steps: tuple[int, ...]) -> list[int]:
 def usual_steps(subject: Subject, quick: bool) -> list[int]:
     """Numbers of steps that divide 1000 and that do not, with strides both even and odd."""
     return steps_within(subject, (5, 7, 10, 12, 20, 33) + (() if quick else (99, 101, 333, 500)))
-
-
-def noise_ratio(level: Level) -> float:
-    """σ/a, inf at a = 0."""
-    return level[1] / level[0] if level[0] > 0.0 else float("inf")
 
 
 def last_state(subject: Subject, run: Run, K: int) -> tuple[Array, Level]:

@@ -54,6 +54,7 @@ def _subject(runner: Runner, name: str) -> Subject:
         outputs = family.outputs(scheduler)
         prediction = runner.prediction(scheduler)
         time_level = family.time_level(scheduler) if not runner.even else None
+        time_span = family.time_span(scheduler) if not runner.even else None
     if prediction not in outputs:
         raise InvalidParameterError(
             f"{_WHO}: prediction_type of {name} must be one of {', '.join(outputs)}; got {prediction!r}"
@@ -82,11 +83,15 @@ def _subject(runner: Runner, name: str) -> Subject:
         sigma_data=float(runner.config.get("sigma_data", _default(runner.cls, "sigma_data") or 0.5)),
         levels=levels,
         time_level=time_level,
+        time_span=time_span,
         time_range=traits.time_range(scheduler) if time_level is not None else None,
         order=traits.order,
         stochastic=traits.stochastic,
         injects=traits.stochastic,
-        law=traits.law,
+        law=runner.law,
+        learned=_learned(runner, name) if traits.learned else None,
+        exact_on_point=traits.exact_on_point,
+        rests=traits.rests,
         endpoint=traits.endpoint,
         clips=traits.clips,
         max_steps=traits.max_steps,
@@ -96,6 +101,10 @@ def _subject(runner: Runner, name: str) -> Subject:
         predicting={outputs[kind][0]: fed(kind) for kind in traits.predictions if kind in outputs},
         forward=None if runner.even else forward_side(runner, scheduler, family),
     )
+
+
+def _learned(runner: Runner, name: str) -> Callable[[float], Subject]:
+    return lambda fraction: _subject(runner.but(fraction=fraction, wide=True), name)
 
 
 def _asymptotic(runner: Runner, name: str, traits: Traits) -> Callable[[], Subject] | None:

@@ -12,6 +12,7 @@ import numpy as np
 from . import grids, readings
 from .grids import Grid
 from .readings import Reading, Span
+from .traits import library_name
 
 __all__ = ["FAMILIES", "Family", "family_of"]
 
@@ -51,7 +52,7 @@ def family_of(scheduler: Any) -> Family | None:
         name = "cosine"
     elif carries("ets"):
         name = "angle"
-    elif type(scheduler).__name__ == "SCMScheduler":
+    elif library_name(type(scheduler)) == "SCMScheduler":
         name = "trigflow"
     elif carries("sigmas"):
         name = "flow"

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .traits import library_name
+
 __all__ = ["Grid", "angle", "as_numpy", "cosine", "edm", "flow", "flows", "index", "trig", "ve", "vp"]
 
 Array = NDArray[np.float64]
@@ -53,7 +55,7 @@ def index(scheduler: Any) -> Grid:
     times = as_numpy(scheduler.timesteps)
     interleaved = hasattr(scheduler, "plms_timesteps")  # PNDM
     visited = as_numpy(scheduler._timesteps)[::-1] if interleaved else times
-    name = type(scheduler).__name__
+    name = library_name(type(scheduler))
     if name == "TCDScheduler":
         end = alpha_bar[0]
     elif name == "LCMScheduler":

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..law import Level
 from .grids import as_numpy, flows
+from .traits import library_name
 
 __all__ = ["angle", "consistency", "cosine", "dataward", "edm", "flow", "index", "trig", "ve", "vp"]
 
@@ -72,7 +73,7 @@ def ve_span(scheduler: Any) -> Span | None:
 
 
 def edm(scheduler: Any) -> Reading:
-    if type(scheduler).__name__ == "CosineDPMSolverMultistepScheduler":
+    if library_name(type(scheduler)) == "CosineDPMSolverMultistepScheduler":
         return lambda t: (1.0, float(np.tan(t * np.pi / 2)))
     return lambda t: (1.0, float(np.exp(4.0 * t)))
 
@@ -83,7 +84,7 @@ def consistency(scheduler: Any) -> Reading:
 
 def dataward(scheduler: Any) -> bool:
     """Time runs from noise at 0 to data at 1, and the network gives the velocity towards the data."""
-    return type(scheduler).__name__ == "MiniMaxH3Scheduler"
+    return library_name(type(scheduler)) == "MiniMaxH3Scheduler"
 
 
 def flow(scheduler: Any) -> Reading:

@@ -12,19 +12,21 @@ import sys
 from collections.abc import Collection
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InvalidParameterError, require
+from ..law import StepLaw
 from ..model import OracleModel
 from ..subject import Noise
 from .asymptotic import even_in_lambda
 from .families import Family, family_of
 from .grids import Grid
 from .patches import drawing, promoting
-from .traits import Traits, traits_of
+from .traits import Traits, library_name, traits_of
 
 __all__ = ["Runner"]
 
@@ -34,13 +36,18 @@ _WHO = "from_diffusers"
 
 @dataclass(frozen=True)
 class Runner:
-    """One configuration; `wide` runs it in float64, `even` on nodes even in λ."""
+    """One configuration; `wide` runs it in float64, `even` on nodes even in λ.
+
+    fraction : that its network answers with where it answers with a variance too: of the way, in logarithms, from the
+               smallest variance of a step to the largest
+    """
 
     cls: Any
     config: dict[str, Any]
     step: dict[str, Any] = field(default_factory=dict)
     wide: bool = False
     even: bool = False
+    fraction: float = 0.0
     kept: dict[int, tuple[Any, Grid, int]] = field(default_factory=dict, compare=False)
     made: list[Any] = field(default_factory=list, compare=False)
 
@@ -80,7 +87,7 @@ class Runner:
             scheduler, drop = self.make(), False
             wanted = inspect.signature(scheduler.set_timesteps).parameters
             more = {"intermediate_timesteps": None} if "intermediate_timesteps" in wanted else {}
-            ends_too = self.cls.__name__ == "MiniMaxH3Scheduler"  # counts the end among its nodes
+            ends_too = library_name(self.cls) == "MiniMaxH3Scheduler"  # counts the end among its nodes
             scheduler.set_timesteps(K + ends_too, **more)
         grid = self.family(scheduler).grid(scheduler)
         nodes = grid.nodes[:-1] if drop else grid.nodes
@@ -95,7 +102,7 @@ class Runner:
             )
         return family
 
-    @property
+    @cached_property
     def traits(self) -> Traits:
         return traits_of(self.cls, self.config, self.step)
 
@@ -129,8 +136,23 @@ class Runner:
                 out = torch.from_numpy(model(rows, *level, time=float(grid.times[i]))).reshape(shape)
                 if kind is not None:
                     out = kind(out, sample, *level).to(x.dtype)
+                if self.traits.learned:
+                    spread = self._spread(grid, i)
+                    out = torch.cat([out, torch.full_like(out, spread)], dim=1)
                 x = self._stepped(scheduler, wanted, out, i, x, memory)
             return np.array(x.reshape(states.shape[1:]).numpy().astype(dtype))
+
+    @property
+    def law(self) -> StepLaw | None:
+        law = self.traits.law
+        return replace(law, variance="range", fraction=self.fraction) if law and self.traits.learned else law
+
+    def _spread(self, grid: Grid, i: int) -> float:
+        """What a network says of the variance of step i: the variance itself, or a place from -1 to 1 in its range."""
+        if self.config["variance_type"] == "learned_range":
+            return 2.0 * self.fraction - 1.0
+        t, s = ((float(a), float(sigma)) for a, sigma in grid.nodes[i : i + 2])
+        return 0.0 if self.law is None else self.law.noise_variance(t, s)
 
     def prediction(self, scheduler: Any) -> str:
         return str(scheduler.config.get("prediction_type", ""))
