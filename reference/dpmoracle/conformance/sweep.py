@@ -20,7 +20,7 @@ from .front import run_check
 from .results import Result, Status
 from .subject import Subject
 
-__all__ = ["Entry", "Finding", "Row", "findings", "sweep"]
+__all__ = ["Entry", "Finding", "Row", "Task", "findings", "selected", "sweep"]
 
 Progress = Callable[[int, int, str], None]
 
@@ -35,6 +35,10 @@ class Entry(Protocol):
     @property
     def library(self) -> str: ...
     def subject(self) -> Subject: ...
+
+
+#: an entry with the names of its checks
+Task = tuple[Entry, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -80,13 +84,7 @@ def sweep(
     jobs  : processes, None for as many as there are cores; 1 works in this one
     into  : a list to fill as results come, for who may be interrupted
     """
-    chosen = list(_chosen(entries, only))
-    if not chosen:
-        names = sorted({entry.name for entry in entries})
-        raise InvalidParameterError(
-            f"sweep: --only must match a sampler or a check; {only!r} matches none of {', '.join(names)}, nor of the "
-            f"checks {', '.join(CHECKS)}"
-        )
+    chosen = selected(entries, only)
     rows = [] if into is None else into
     tell = progress or (lambda done, total, what: None)
     found: dict[int, list[Row]] = {}
@@ -122,21 +120,28 @@ def _share(row: Row) -> float:
     return row.measured / row.bound if row.bound else row.measured
 
 
-_Task = tuple[Entry, tuple[str, ...]]
+def selected(entries: Sequence[Entry], only: str | None = None) -> list[Task]:
+    """The entries that the pattern matches with all checks, or all entries with the checks that it matches.
 
-
-def _chosen(entries: Sequence[Entry], only: str | None) -> Iterator[_Task]:
-    """The entries with the names of their checks."""
+    Raises InvalidParameterError for a pattern that matches nothing.
+    """
     pattern = "*" if only is None else only
     checks = tuple(fnmatch.filter(CHECKS, pattern))
-    for entry in entries:
-        if fnmatch.fnmatchcase(entry.name, pattern):
-            yield entry, tuple(CHECKS)
-        elif checks:
-            yield entry, checks
+    chosen = [
+        (entry, named or checks)
+        for entry in entries
+        if (named := tuple(CHECKS) if fnmatch.fnmatchcase(entry.name, pattern) else ()) or checks
+    ]
+    if not chosen:
+        names = sorted({entry.name for entry in entries})
+        raise InvalidParameterError(
+            f"sweep: --only must match a sampler or a check; {only!r} matches none of {', '.join(names)}, nor of the "
+            f"checks {', '.join(CHECKS)}"
+        )
+    return chosen
 
 
-def _results(tasks: list[_Task], quick: bool, jobs: int) -> Iterator[tuple[int, list[Row]]]:
+def _results(tasks: list[Task], quick: bool, jobs: int) -> Iterator[tuple[int, list[Row]]]:
     if jobs == 1:
         for i, (entry, checks) in enumerate(tasks):
             yield i, _judge(entry, checks, quick)
@@ -195,8 +200,8 @@ def _fields(result: Result) -> dict[str, Any]:
 
 
 def _hasty(check: Check, quick: bool) -> bool:
-    """The law of samples needs its full number of steps to be told from slow convergence."""
-    return quick or check.name != "terminal"
+    """The law of samples needs many steps to be told from slow convergence, and what rounding costs grows with them."""
+    return quick or check.name not in ("terminal", "stability")
 
 
 def _worthwhile(entry: Entry, subject: Subject, checks: Sequence[str], quick: bool) -> Iterator[Check]:

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from ...errors import InvalidParameterError, require
 from ..law import Level
 from ..model import OracleModel
+from ..runs import raised
 from ..subject import Noise, Subject
 from .patches import promoting
 
@@ -39,7 +40,11 @@ def load_dpm_solver(path: str | Path) -> Any:
         raise InvalidParameterError(f"{_WHO}: {str(path)!r} is no Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[_NAME] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[_NAME]
+        raise InvalidParameterError(f"{_WHO}: loading {str(path)!r} {raised(error)}") from error
     if not hasattr(module, "DPM_Solver"):
         raise InvalidParameterError(f"{_WHO}: {str(path)!r} has no DPM_Solver; is it dpm_solver_pytorch.py?")
     return module

@@ -34,7 +34,7 @@ def check_stability(subject: Subject, quick: bool = False) -> Result:
     with the model's answers rounded to the shipped precision. A method that multiplies even that to a tenth of the
     distance is ill-conditioned on this grid whatever the arithmetic of its step, which is a note.
     """
-    steps = steps_within(subject, (20, 100) if quick else (20, 100, 250, 500))
+    steps = steps_within(subject, (20, 100) if quick else (20, 100, 500))
     # The flow of one Gaussian is known without an integration.
     double, q0 = sharp(subject), gaussian(0.1) if subject.endpoint else smooth()
     seen = list(_distances(subject, double, q0, steps))
