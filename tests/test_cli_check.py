@@ -89,7 +89,13 @@ def test_a_sampler_that_raises_is_a_finding_in_every_process(
         assert run(command) == 1
         kept.append(json.loads((here / "a.json").read_text(encoding="utf-8")))
     assert kept[0] == kept[1]
-    assert "KeyError: 'no such key'" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "KeyError: 'no such key'" in out
+    # one cause is told once
+    failed = [row["check"] for row in kept[0] if row["status"] == "failed"]
+    assert {"finite", "grid", "landing"} <= set(failed)
+    assert f"Not listed: {len(failed) - 1} failures that follow" in out
+    assert "1 finding;" in out
     assert {row["status"] for row in kept[0]} == {"passed", "failed", "skipped"}
 
 

@@ -141,7 +141,7 @@ def last_state(subject: Subject, run: Run, K: int) -> tuple[Array, Level]:
         if np.allclose(call.level, node, rtol=1e-6, atol=0.0):
             return call.x, call.level
     raise SubjectError(
-        f"with K = {K} the model was never asked at the last node with sigma > 0, {tuple(node)}"
+        f"with K = {K} the model was never asked at the last node with sigma > 0, ({node[0]:.6g}, {node[1]:.6g})"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import importlib.metadata
+import math
 import multiprocessing
 import os
 import signal
@@ -99,13 +100,20 @@ def sweep(
 
 
 def findings(rows: Iterable[Row]) -> list[Finding]:
-    """The failures, one finding for each check of each sampler, grouped by check."""
+    """The failures, one finding for each check of each sampler, grouped by check.
+
+    Where the samples of a configuration are not finite, or it raises, only that is told: other checks that then have
+    no figure fail by the same cause.
+    """
+    given = list(rows)
+    fallen = {(row.subject, row.config) for row in given if row.check == "finite" and row.status == "failed"}
     groups: dict[tuple[str, str], list[Row]] = {}
     tried: dict[tuple[str, str], int] = {}
-    for row in rows:
+    for row in given:
         key = (row.check, row.subject)
         tried[key] = tried.get(key, 0) + (row.status != "skipped")
-        if row.status in ("failed", "xpassed"):
+        follows = (row.subject, row.config) in fallen and row.check != "finite" and _share(row) == math.inf
+        if row.status in ("failed", "xpassed") and not follows:
             groups.setdefault(key, []).append(row)
     order = {name: i for i, name in enumerate(CHECKS)}
     return [
@@ -115,8 +123,8 @@ def findings(rows: Iterable[Row]) -> list[Finding]:
 
 
 def _share(row: Row) -> float:
-    if row.measured is None or row.measured != row.measured:
-        return float("inf")
+    if row.measured is None or not math.isfinite(row.measured):
+        return math.inf
     return row.measured / row.bound if row.bound else row.measured
 
 
@@ -200,8 +208,8 @@ def _fields(result: Result) -> dict[str, Any]:
 
 
 def _hasty(check: Check, quick: bool) -> bool:
-    """The law of samples needs many steps to be told from slow convergence, and what rounding costs grows with them."""
-    return quick or check.name not in ("terminal", "stability")
+    """These need many steps: the law of samples to be told from slow convergence, and what rounding costs to show."""
+    return quick or check.name not in ("finite", "order_usual_start", "stability", "terminal")
 
 
 def _worthwhile(entry: Entry, subject: Subject, checks: Sequence[str], quick: bool) -> Iterator[Check]:

@@ -59,7 +59,7 @@ def _with_betas(cls: Any, calm: dict[str, Any], K: int, high: float) -> tuple[An
     if family_of(first).name == "index":  # type: ignore[union-attr]
         # of its spacings, only in "leading" does each step end where the next one starts
         spaced: dict[str, Any] = {"timestep_spacing": "leading"} if "timestep_spacing" in calm else {}
-        if "original_inference_steps" in calm:  # TCD takes its timesteps from among so many
+        if "original_inference_steps" in first.config:  # TCD takes its timesteps from among so many
             spaced["original_inference_steps"] = each * (K + 1)
         return _set(cls(**{**calm, **_betas(each * (K + 1), high), **spaced}), K + 1), True
     before, last = map(float, _set(first, K).sigmas[-2:])
