@@ -125,9 +125,8 @@ class Runner:
                 if i < len(states):
                     x = torch.from_numpy(states[i].astype(dtype)).reshape(shape)
                     if i and hasattr(scheduler, "last_sample"):
-                        scheduler.last_sample = (
-                            None  # else a corrector goes back behind the state that is given
-                        )
+                        # else a corrector goes back behind the state that is given
+                        scheduler.last_sample = None
                 t = scheduler.timesteps[i]
                 given = scheduler.scale_model_input(x, t) if hasattr(scheduler, "scale_model_input") else x
                 level = (float(grid.state[i, 0]), float(grid.state[i, 1]))

@@ -18,7 +18,6 @@ from ..runs import (
     name_call,
     play,
     precisions,
-    sharp,
     steps_within,
     usual_steps,
 )
@@ -62,12 +61,17 @@ def check_every_step(subject: Subject, quick: bool = False) -> Result:
 def check_grid(subject: Subject, quick: bool = False) -> Result:
     """Levels and time values fall strictly from node to node, time values are in range, no step has zero length.
 
-    Nodes are judged where the subject tells them; else the levels at which the model was asked, which must not rise.
-    The model must never be asked twice in a row about the same state: that step went nowhere. Time values that
-    coincide because they are rounded to whole ones, and a last step that rests on purpose, are notes.
+    In every precision. Nodes are judged where the subject tells them; else the levels at which the model was asked,
+    which must not rise. The model must never be asked twice in a row about the same state: that step went nowhere. Time
+    values that coincide because they are rounded to whole ones, and a last step that rests on purpose, are notes.
     """
-    exact, steps = sharp(subject), usual_steps(subject, quick)
-    faults = [fault for K in steps for fault in _grid_faults(exact, K, _few_particles(exact, K).calls)]
+    steps = usual_steps(subject, quick)
+    faults = [
+        fault
+        for version in precisions(subject)
+        for K in steps
+        for fault in _grid_faults(version, K, _few_particles(version, K).calls)
+    ]
     return _verdict("grid", faults, f"falls strictly for K in {_list(steps)}")
 
 
@@ -112,7 +116,7 @@ def _grid_faults(subject: Subject, K: int, calls: list[Call]) -> Iterator[_Fault
     # In float32 the two evaluations of a short step may agree to the last bit.
     repeats = _repeats(calls) if subject.dtype == "float64" else ()
     for what, design in (*_node_faults(subject, K, calls), *_time_faults(subject, calls), *repeats):
-        yield _Fault(f"K = {K}: {what}", design)
+        yield _Fault(f"{subject.dtype}, K = {K}: {what}", design)
 
 
 def _repeats(calls: list[Call]) -> Iterator[_Fault]:

@@ -103,7 +103,7 @@ def told(subject: Subject, call: Call) -> Told:
         raise SubjectError("it has time_level but passes no time value to the model")
     level = understood(time, call.level, reading, subject.time_span)
     off = _log_gap(call.level, level)
-    if not time.is_integer():
+    if not time.is_integer() or abs(off) <= _AGREE:
         return Told(level, abs(off), _AGREE, False)
     low, high = subject.time_range or (-math.inf, math.inf)
 
