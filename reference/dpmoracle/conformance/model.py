@@ -14,11 +14,15 @@ from ..flow import flow_levels
 from ..mixture import GaussianMixture
 from .law import Level, noise_ratio
 
-__all__ = ["OUTPUT_TYPES", "Call", "OracleModel", "as_output", "understood"]
+__all__ = ["OUTPUT_TYPES", "Call", "NoLevelError", "OracleModel", "as_output", "understood"]
 
 Array = NDArray[np.floating[Any]]
 
 OUTPUT_TYPES = ("eps", "x0", "v", "flow", "edm")
+
+
+class NoLevelError(InvalidParameterError):
+    """The model was asked at a level where no network is trained."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ class OracleModel:
                 )
             level = understood(float(time), asked, self.time_level, self.time_span)
         if not (0.0 <= level[0] < np.inf and 0.0 < level[1] < np.inf):
-            raise InvalidParameterError(
+            raise NoLevelError(
                 f"OracleModel: must be asked at a level with a >= 0 and sigma > 0, where a network is trained; it was "
                 f"asked at (a, sigma) = ({level[0]:.6g}, {level[1]:.6g})"
                 + ("" if time is None else f", time value {float(time):g}")

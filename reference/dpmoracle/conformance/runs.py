@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..mixture import GaussianMixture
 from .law import Level, noise_ratio
-from .model import Call, OracleModel
+from .model import Call, NoLevelError, OracleModel
 from .subject import Noise, Subject
 
 __all__ = [
@@ -79,6 +79,8 @@ def play(
         raise SubjectError("it has no exact_start")
     try:
         end = carry(model, x.astype(subject.dtype), K, noise)
+    except NoLevelError as error:
+        raise SubjectError(f"with K = {K} {error}") from error
     except Exception as error:
         raise SubjectError(f"with K = {K} it {raised(error)}") from error
     wanted = x.shape[-2:]
