@@ -22,6 +22,12 @@ _SHOWN = {
     ),
     "cogvideox_eta": ("CogVideoXDDIMScheduler: eta = 1 moves the sample by 0.000",),
     "ddim_linspace": ("linspace, K = 10: a step misses the next node's state by up to 4.0e-02",),
+    "ddpm_fixed_large_log": (
+        "DDPMScheduler, fixed_large_log: variance -0.96",
+        "DDPMScheduler, fixed_large: variance 0.38",
+        "DDPMParallelScheduler, fixed_large_log: variance -0.96",
+        "sample [nan, nan]",
+    ),
     "deis_float32": (
         "{'use_beta_sigmas': True}, K = 100: median difference 3.",
         "{}, K = 500: median difference 4.",
