@@ -299,6 +299,9 @@ def test_cells_as_they_are_shown_and_sorted() -> None:
     assert (made.rows[2][2].tone, made.rows[3][2].below) == ("bad", "b")
     assert not made.cards
     assert not made.broad
+    told = grid(Table(("v",), ((Lines("9 ± 1", "a", value=9.0),), (Lines("?", "b", value=math.nan),)), ""))
+    assert told.numeric == (True,)
+    assert [row[0].key for row in told.rows] == ["9.0", ""]
     assert grid(Table(("a",), (("x" * 41,),), "")).cards
     assert grid(Table(("a",) * 9, (), "")).broad
 

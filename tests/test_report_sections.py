@@ -13,6 +13,7 @@ from dpmoracle.claims import World
 from dpmoracle.claims.cloud import Cloud
 from dpmoracle.claims.results import Report
 from dpmoracle.comparison import GRIDS, RULES, ChainRow, SampleRow
+from dpmoracle.conformance.results import Ending
 from dpmoracle.estimate import Estimate
 from dpmoracle.gamma_curve import DataRecord
 from dpmoracle.gamma_run import GammaRun, run
@@ -20,6 +21,7 @@ from dpmoracle.plan import make_plan
 from dpmoracle.report import sections
 from dpmoracle.report.page import Section
 from dpmoracle.report.sections import distances, laws, optimum, samplers, solvers, validate
+from dpmoracle.report.sections.check import terminal_records
 from dpmoracle.report.svg import inline
 from small_world import CORNERS, ODD
 
@@ -144,11 +146,36 @@ def test_check_sections():
         "bound": None,
         "detail": "",
     }
-    end = {"sampler": "a", "K": 5, "ratio": 0.5}
     assert sections.check_sections([], "lib") == ()
-    (found,) = sections.check_sections(iter([result]), "lib 1.0", iter([end]), "a Gaussian")
+    (bare,) = sections.check_sections([result], "lib 1.0")
+    assert [figure.name for figure in bare.figures] == ["conformance"]
+    (found,) = sections.check_sections(iter([result, result | {"curve": CURVE}]), "lib 1.0")
     check((found,))
     assert [figure.name for figure in found.figures] == ["conformance", "terminal"]
+
+
+CURVE = (Ending(5, 0.5, 0.1), Ending(20, 0.9, 0.02))
+
+
+def test_the_curve_of_a_sampler_is_that_of_its_worst_configuration():
+    def row(subject, config, status, ratio=0.8):
+        curve = (*CURVE, Ending(40, ratio, 0.01))
+        return {"subject": subject, "config": config, "status": status, "curve": curve}
+
+    found = terminal_records(
+        [
+            row("OneScheduler", "", "passed"),
+            row("OneScheduler", "eta=1", "failed", 0.2),
+            row("TwoScheduler", "", "passed", 0.0),
+            row("Three", "spacing=" + 50 * "x", "passed"),
+            row("TwoScheduler", "eta=2", "passed", 0.3),
+        ]
+    )
+    ends = {record["sampler"]: (record["K"], record["ratio"]) for record in found}
+    assert list(ends) == ["One, eta=1", "Two", f"Three, spacing={28 * 'x'}…"]
+    assert list(ends.values()) == [(40, 0.2), (20, 0.9), (40, 0.8)], "0 has no place on a logarithmic axis"
+    many = terminal_records([row(f"S{i}", "", "failed" if i == 19 else "passed") for i in range(20)])
+    assert list(dict.fromkeys(r["sampler"] for r in many)) == ["S19", *(f"S{i}" for i in range(11))]
 
 
 def test_bench_sections():
@@ -221,7 +248,7 @@ def test_verdict_on_samples_needs_an_interval_that_excludes_zero():
     assert "wins everywhere" in distances.sample_verdict(sample_rows((0.1, 0.2)))
     table = distances.sample_table({"toys": rows[:4], "more": rows[4:]})
     assert [str(row[-1]) for row in table.rows] == ["nearer"] * 2 + ["farther"] * 2 + ["undecided"] * 2
-    assert table.rows[2][-2] == "[-0.2, -0.1]"
+    assert str(table.rows[2][-2]) == "[-0.2, -0.1]"
     assert [str(row[0]) for row in table.rows[:2]] == ["even grid", "optimal grid"]
     assert [row[0].below for row in table.rows] == ["toys"] * 2 + ["more"] * 4
 

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from ..errors import InvalidParameterError, MissingExtraError
 from .checks import CHECKS, Check
 from .front import run_check
-from .results import Result, Status
+from .results import Ending, Result, Status
 from .subject import Subject
 
 __all__ = ["Entry", "Finding", "Row", "findings", "sweep"]
@@ -50,6 +50,7 @@ class Row:
     detail: str
     library: str
     version: str
+    curve: tuple[Ending, ...] = ()
 
 
 @dataclass(frozen=True)

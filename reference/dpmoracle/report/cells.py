@@ -43,7 +43,7 @@ def grid(table: Table) -> Grid:
     columns = [column if isinstance(column, Column) else Column(column) for column in table.columns]
     rows = tuple(tuple(map(_show, row, columns)) for row in table.rows)
     numeric = tuple(
-        bool(table.rows) and all(row[i] is None or _is_number(row[i]) for row in table.rows)
+        bool(table.rows) and all(row[i] is None or _number(row[i]) is not None for row in table.rows)
         for i in range(len(columns))
     )
     return Grid(
@@ -56,8 +56,11 @@ def grid(table: Table) -> Grid:
     )
 
 
-def _is_number(cell: Cell) -> bool:
-    return isinstance(cell, int | float) and not isinstance(cell, bool)
+def _number(cell: Cell) -> float | None:
+    """The number that a cell is, or writes."""
+    if isinstance(cell, Lines):
+        return cell.value
+    return float(cell) if isinstance(cell, int | float) and not isinstance(cell, bool) else None
 
 
 def _show(cell: Cell, column: Column) -> Shown:
@@ -65,13 +68,20 @@ def _show(cell: Cell, column: Column) -> Shown:
         return Shown("", key="")
     if isinstance(cell, Outcome):
         return Shown(cell.word, tone=cell.tone)
+    value = _number(cell)
     if isinstance(cell, Lines):
-        return Shown(cell.text, cell.below, latex=cell.latex)
-    if isinstance(cell, int | float) and not isinstance(cell, bool):
-        value = float(cell)
-        if math.isnan(value):
-            return Shown("–", key="")
-        if math.isinf(value):
-            return Shown("∞" if value > 0 else "-∞", key=f"{'-' if value < 0 else ''}Infinity")
-        return Shown(format(cell, column.format), key=repr(value))
-    return Shown(str(cell))
+        return Shown(cell.text, cell.below, key=None if value is None else _key(value), latex=cell.latex)
+    if value is None:
+        return Shown(str(cell))
+    if math.isnan(value):
+        return Shown("–", key="")
+    if math.isinf(value):
+        return Shown("∞" if value > 0 else "-∞", key=_key(value))
+    return Shown(format(cell, column.format), key=_key(value))
+
+
+def _key(value: float) -> str:
+    """As JavaScript's Number reads it; nan is none."""
+    if math.isfinite(value):
+        return repr(float(value))
+    return "" if math.isnan(value) else f"{'-' if value < 0 else ''}Infinity"
