@@ -77,7 +77,7 @@ def test_validate_sections(short):
         "What the optimum buys",
         "V, the variances, the trajectories",
         "Orders of the solvers",
-        "Samplers that add noise",
+        "Samplers",
     ]
     assert [step[:2] for step in seen] == [(k, 4) for k in range(4)]
     names = {figure.name for figure in figures(found)}
@@ -172,7 +172,7 @@ def test_the_curve_of_a_sampler_is_that_of_its_worst_configuration():
         ]
     )
     ends = {record["sampler"]: (record["K"], record["ratio"]) for record in found}
-    assert list(ends) == ["One, eta=1", "Two", f"Three, spacing={28 * 'x'}…"]
+    assert list(ends) == ["One, eta=1", "Two", f"Three, spacing={40 * 'x'}…"]
     assert list(ends.values()) == [(40, 0.2), (20, 0.9), (40, 0.8)], "0 has no place on a logarithmic axis"
     many = terminal_records([row(f"S{i}", "", "failed" if i == 19 else "passed") for i in range(20)])
     assert list(dict.fromkeys(r["sampler"] for r in many)) == ["S19", *(f"S{i}" for i in range(11))]

@@ -10,7 +10,8 @@ from .page import Cell, Column, Lines, Outcome, Table
 __all__ = ["Grid", "Shown", "grid"]
 
 _PROSE = 40  # characters from which a cell is read, not looked up
-_BROAD = 9  # columns
+_WORD = 36
+_BROAD, _FULL = 9, 84  # columns, and characters of their longest words
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,12 @@ class Shown:
     tone: str = ""
     key: str | None = None
     latex: bool = False
+
+    @property
+    def unbroken(self) -> int:
+        """Characters of the longest word that stays whole on a wide page; 0 where any word may break."""
+        longest = max(map(len, self.text.split()), default=0)
+        return 0 if longest > _WORD or len(self.text) > _PROSE else longest
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,7 @@ def grid(table: Table) -> Grid:
         numeric,
         rows,
         any(len(cell.text) > _PROSE or len(cell.below) > _PROSE for row in rows for cell in row),
-        len(columns) >= _BROAD,
+        len(columns) >= _BROAD or sum(max(cell.unbroken for cell in cells) for cells in zip(*rows)) > _FULL,
     )
 
 
@@ -77,7 +84,7 @@ def _show(cell: Cell, column: Column) -> Shown:
         return Shown("–", key="")
     if math.isinf(value):
         return Shown("∞" if value > 0 else "-∞", key=_key(value))
-    return Shown(format(cell, column.format), key=_key(value))
+    return Shown(format(cell, column.format) if value else "0", key=_key(value))
 
 
 def _key(value: float) -> str:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["plot_terminal_variance", "terminal_figure"]
 
 _MARKERS, _LINES = "os^Dv", ("-", "--", "-.", ":")
-_TOLD = 6  # samplers that a caption bears
+_TOLD = 4  # samplers that a caption bears
+_LONG = 36  # characters of a label that take room from the axes
 
 
 def plot_terminal_variance(records: Iterable[Any], ax: Axes | None = None) -> Axes:
@@ -73,6 +74,7 @@ def terminal_figure(name: str, records: Iterable[Any], where: str) -> page.Figur
     return picture(
         name,
         lambda figure: plot_terminal_variance(given, figure.add_subplot()),
+        size=(9.2 if max(map(len, lines)) > _LONG else 7.6, 4.2),
         caption=f"Variance of the samples over that of the data; {where}. 1 is right. A line that stays away from 1 "
         f"as K grows is a sampler whose noise is wrong, not its steps. {told}.",
         alt=f"Variance ratio against K on a logarithmic axis: {told}.",

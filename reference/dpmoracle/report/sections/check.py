@@ -13,7 +13,7 @@ from ..page import Section
 __all__ = ["check_sections", "terminal_records"]
 
 _LINES = 12  # that a picture bears
-_LABEL = 44  # characters
+_LABEL = 56  # characters
 
 
 def check_sections(results: Iterable[Any], where: str) -> tuple[Section, ...]:
@@ -29,16 +29,17 @@ def check_sections(results: Iterable[Any], where: str) -> tuple[Section, ...]:
     if ends := terminal_records(given):
         told = (
             f"{where}; exact predictions on two far Gaussians in 8 dimensions, the variance within them, bars of one "
-            "standard error; one configuration of each sampler, one that fails where there is one"
+            "standard error; one configuration of each sampler, the first or one that fails"
         )
         figures.append(terminal_figure("terminal", ends, told))
     return (Section("Who fails what", figures=tuple(figures)),)
 
 
 def terminal_records(results: Iterable[Any]) -> list[dict[str, Any]]:
-    """What `plot_terminal_variance` takes: for each subject the curve of the worst of its configurations.
+    """What `plot_terminal_variance` takes: for each subject the curve of a configuration that fails, or of the first.
 
-    Failures come first, and at most 12 subjects. A variance of 0 has no place on a logarithmic axis and is left out.
+    Failures come first, then who was run with most steps, and at most 12 subjects. A variance of 0 has no place on a
+    logarithmic axis and is left out.
     """
     chosen: dict[str, tuple[bool, str, Any]] = {}
     for result in results:
@@ -47,7 +48,7 @@ def terminal_records(results: Iterable[Any]) -> list[dict[str, Any]]:
         fine = status not in ("failed", "xfailed")
         if any(ratio > 0 for _, ratio, _ in curve) and (subject not in chosen or chosen[subject][0] > fine):
             chosen[subject] = fine, str(config), curve
-    first = sorted(chosen.items(), key=lambda item: item[1][0])[:_LINES]
+    first = sorted(chosen.items(), key=lambda item: (item[1][0], -item[1][2][-1][0]))[:_LINES]
     return [
         {"sampler": _label(subject, config), "K": K, "ratio": ratio, "error": error}
         for subject, (_, config, curve) in first
