@@ -228,7 +228,9 @@ def test_the_command(tmp_path):
     runner = typer_testing.CliRunner()
     listed = runner.invoke(app, ["bench", "--list"])
     assert listed.exit_code == 0
-    assert [line.split()[0] for line in listed.stdout.splitlines()] == list(suite.BENCHMARKS)
+    lines = listed.stdout.splitlines()
+    assert [line.split()[0] for line in lines if not line.startswith(" ")] == list(suite.BENCHMARKS)
+    assert max(map(len, lines)) <= 80
     names = {name: str(tmp_path / name) for name in ("b.json", "b.md")}
     args = ["--only", "trajectory.growth", "--quick", "--json", names["b.json"], "--markdown", names["b.md"]]
     ran = runner.invoke(app, ["bench", *args])
