@@ -9,7 +9,6 @@ from xml.etree import ElementTree
 import pytest
 
 from dpmoracle.cli.app import run
-from dpmoracle.conformance.checks import terminal
 
 _MODULE = """
 import numpy as np
@@ -64,28 +63,11 @@ def test_a_wrong_sampler_and_its_files(here: Path, capsys: pytest.CaptureFixture
     assert max(map(len, out.splitlines())) <= 80
     rows = json.loads((here / "a.json").read_text(encoding="utf-8"))
     assert set(rows[0]) == {
-        "subject", "config", "check", "status", "measured", "bound", "detail", "library", "version", "curve",
+        "subject", "config", "check", "status", "measured", "bound", "detail", "library", "version",
     }  # fmt: skip
     failed = [row for row in rows if row["status"] == "failed"]
     root = ElementTree.parse(here / "a.xml").getroot()
     assert len(root.findall(".//failure")) == len(failed) > 0
-
-
-def test_the_curve_of_a_stochastic_sampler_is_kept(
-    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    pytest.importorskip("jinja2")
-    monkeypatch.setattr(terminal, "_SHOWN", (5,))
-    source = "from dpmoracle.conformance.own import sde_solver\nsde = lambda: sde_solver(1)\n"
-    (here / "my_noise_of_check.py").write_text(source, encoding="utf-8")
-    command = "check my_noise_of_check:sde --only terminal --jobs 1 --json a.json --report a.html"
-    assert run(command.split()) == 0
-    (row,) = json.loads((here / "a.json").read_text(encoding="utf-8"))
-    assert [one["K"] for one in row["curve"]] == [5, 20, 320]
-    assert row["curve"][0]["ratio"] < row["curve"][-1]["ratio"] - 10 * row["curve"][-1]["error"]
-    page = (here / "a.html").read_text(encoding="utf-8")
-    assert 'id="terminal"' in page
-    assert f"K = 5, {row['curve'][-1]['ratio']:.4g} at 320" in page
 
 
 def test_list_and_wrong_use(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

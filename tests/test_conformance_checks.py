@@ -9,15 +9,12 @@ import numpy as np
 import pytest
 
 from broken_samplers import BROKEN, ve_level_at, with_forward
-from dpmoracle.conformance import StepLaw, Subject, from_step, run_checks
+from dpmoracle.conformance import StepLaw, from_step, run_checks
 from dpmoracle.conformance.checks import CHECKS
 from dpmoracle.conformance.front import run_check
 from dpmoracle.conformance.own import ancestral, own_subjects, solver
-from dpmoracle.conformance.worlds import ISLAND_STD
 from dpmoracle.solvers import dpm_multistep, vp_path
 from step_samplers import DDIM, AdamsBashforth, Euler, TwoStep, even_levels, right_ones, subject
-
-LEVEL = (0.01, 1.0)
 
 #: they tell a figure or a design choice, and fail nobody but who raises
 NOTES = {"order_usual_start", "last_step", "clipping"}
@@ -217,25 +214,6 @@ def test_an_error_is_given_time_to_show_its_order():
     result = run_check(CHECKS["order"], corrected, quick=True)
     assert result.status == "passed"
     assert "K = 320" in result.detail
-
-
-def test_the_curve_is_the_variance_within_components():
-    """Of a sampler that draws from the truth, with deviations 1.2 times as large whatever K is."""
-
-    def run(model, x, K, noise):
-        model(x, *LEVEL)
-        rng, q0 = np.random.default_rng(K), model.q0
-        which = rng.choice(len(q0.weights), len(x), p=q0.weights)
-        return q0.means[which] + 1.2 * ISLAND_STD * rng.standard_normal(x.shape)
-
-    drawn = Subject("wide", run, lambda K: (LEVEL, (1.0, 0.0)), stochastic=True)
-    result = run_check(CHECKS["terminal"], drawn)
-    assert result.status == "failed"
-    assert [one.K for one in result.curve] == [5, 10, 20, 40, 80, 160, 320, 640]
-    ratios, errors = (np.array(column) for column in list(zip(*result.curve, strict=True))[1:])
-    np.testing.assert_allclose(errors, 1.44 * np.sqrt(2 / (8 * 2046)), rtol=0.1)
-    assert np.abs((ratios - 1.44) / errors).max() < 4.0  # 5e-4 of false alarms, seeded
-    assert [one.K for one in run_check(CHECKS["terminal"], drawn, quick=True).curve] == [20, 160, 320]
 
 
 def test_only_uneven_steps_show_coefficients_of_even_ones():

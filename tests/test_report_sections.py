@@ -13,7 +13,6 @@ from dpmoracle.claims import World
 from dpmoracle.claims.cloud import Cloud
 from dpmoracle.claims.results import Report
 from dpmoracle.comparison import GRIDS, RULES, ChainRow, SampleRow
-from dpmoracle.conformance.results import Ending
 from dpmoracle.estimate import Estimate
 from dpmoracle.gamma_curve import DataRecord
 from dpmoracle.gamma_run import GammaRun, run
@@ -21,7 +20,6 @@ from dpmoracle.plan import make_plan
 from dpmoracle.report import sections
 from dpmoracle.report.page import Section
 from dpmoracle.report.sections import distances, laws, optimum, samplers, solvers, validate
-from dpmoracle.report.sections.check import terminal_records
 from dpmoracle.report.svg import inline
 from small_world import CORNERS, ODD
 
@@ -149,33 +147,9 @@ def test_check_sections():
     assert sections.check_sections([], "lib") == ()
     (bare,) = sections.check_sections([result], "lib 1.0")
     assert [figure.name for figure in bare.figures] == ["conformance"]
-    (found,) = sections.check_sections(iter([result, result | {"curve": CURVE}]), "lib 1.0")
+    (found,) = sections.check_sections(iter([result, result | {"curve": [(5, 0.5, 0.1)]}]), "lib 1.0")
     check((found,))
     assert [figure.name for figure in found.figures] == ["conformance", "terminal"]
-
-
-CURVE = (Ending(5, 0.5, 0.1), Ending(20, 0.9, 0.02))
-
-
-def test_the_curve_of_a_sampler_is_that_of_its_worst_configuration():
-    def row(subject, config, status, ratio=0.8):
-        curve = (*CURVE, Ending(40, ratio, 0.01))
-        return {"subject": subject, "config": config, "status": status, "curve": curve}
-
-    found = terminal_records(
-        [
-            row("OneScheduler", "", "passed"),
-            row("OneScheduler", "eta=1", "failed", 0.2),
-            row("TwoScheduler", "", "passed", 0.0),
-            row("Three", "spacing=" + 50 * "x", "passed"),
-            row("TwoScheduler", "eta=2", "passed", 0.3),
-        ]
-    )
-    ends = {record["sampler"]: (record["K"], record["ratio"]) for record in found}
-    assert list(ends) == ["One, eta=1", "Two", f"Three, spacing={40 * 'x'}…"]
-    assert list(ends.values()) == [(40, 0.2), (20, 0.9), (40, 0.8)], "0 has no place on a logarithmic axis"
-    many = terminal_records([row(f"S{i}", "", "failed" if i == 19 else "passed") for i in range(20)])
-    assert list(dict.fromkeys(r["sampler"] for r in many)) == ["S19", *(f"S{i}" for i in range(11))]
 
 
 def test_bench_sections():
