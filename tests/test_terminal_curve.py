@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import re
+from dataclasses import replace
+from functools import partial
 from urllib.parse import unquote
 
 import numpy as np
@@ -24,8 +26,10 @@ CURVE = (Ending(5, 0.5, 0.1), Ending(20, 0.9, 0.02))
 def test_the_curve_is_the_variance_within_components():
     """Of a sampler that draws from the truth, with deviations 1.2 times as large whatever K is."""
 
-    def run(model, x, K, noise):
+    def run(model, x, K, noise, least=1):
         model(x, *LEVEL)
+        if least > K:
+            raise ValueError("too few steps")
         rng, q0 = np.random.default_rng(K), model.q0
         which = rng.choice(len(q0.weights), len(x), p=q0.weights)
         return q0.means[which] + 1.2 * ISLAND_STD * rng.standard_normal(x.shape)
@@ -38,6 +42,10 @@ def test_the_curve_is_the_variance_within_components():
     np.testing.assert_allclose(errors, 1.44 * np.sqrt(2 / (8 * 2046)), rtol=0.1)
     assert np.abs((ratios - 1.44) / errors).max() < 4.0  # 5e-4 of false alarms, seeded
     assert [one.K for one in run_check(CHECKS["terminal"], drawn, quick=True).curve] == [20, 160, 320]
+    shy = run_check(CHECKS["terminal"], replace(drawn, run=partial(run, least=20)))
+    assert shy == replace(result, curve=result.curve[2:]), (
+        "what it cannot run is not drawn, and changes no verdict"
+    )
 
 
 def test_the_curve_of_a_sampler_is_that_of_its_worst_configuration():

@@ -114,7 +114,7 @@ def conformance_figure(name: str, results: Iterable[Any], where: str) -> page.Fi
     )
     signs = "; ".join(f"{_LOOK[status][1]} {_MEANING[status]}" for status in _LOOK if counts[status])
     subjects, checks = (len({getattr(row, field) for row in rows}) for field in ("subject", "check"))
-    label = max(len(row.subject) for row in rows)
+    label = min(max(len(row.subject) for row in rows), 60)
     return picture(
         name,
         lambda figure: plot_conformance(rows, figure.add_subplot()),
