@@ -61,7 +61,8 @@ def _beside(result: Mapping[str, Any]) -> Iterator[str]:
     for name, value in others.items():
         yield f"{name} {_plain(value)}×" + (f" (aim {aims[name]:g}×)" if name in aims else "")
     if limit is not None and limit[1] is not None:
-        yield f"{limit[1]:.0%} of {limit[0]}" + (f" (aim {aims[limit[0]]:.0%})" if limit[0] in aims else "")
+        aim = aims.get("limit", aims.get(limit[0]))
+        yield f"{limit[1]:.0%} of {limit[0]}" + (f" (aim {aim:.0%})" if aim is not None else "")
     if not result["ratios"]:
         yield from (
             f"{name} {_plain(value)} (aim {aims[name]:g})"
@@ -75,7 +76,8 @@ def _machine(machine: Mapping[str, Any]) -> str:
     versions = ", ".join(
         f"{name} {machine['versions'][name]}" for name in chosen if name in machine["versions"]
     )
-    return f"{machine['cpu']}, {machine['cores']} cores, load {machine['load']}, Python {machine['python']}, {versions}"
+    device = f"{machine['device']['name']}, " if "device" in machine else ""
+    return f"{device}{machine['cpu']}, {machine['cores']} cores, load {machine['load']}, Python {machine['python']}, {versions}"
 
 
 def _plain(value: float) -> str:
