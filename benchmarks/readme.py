@@ -77,7 +77,8 @@ def _machine(machine: Mapping[str, Any]) -> str:
         f"{name} {machine['versions'][name]}" for name in chosen if name in machine["versions"]
     )
     device = f"{machine['device']['name']}, " if "device" in machine else ""
-    return f"{device}{machine['cpu']}, {machine['cores']} cores, load {machine['load']}, Python {machine['python']}, {versions}"
+    processor = f"{machine['cpu']}, {machine['cores']} cores, load {machine['load']}"
+    return f"{device}{processor}, Python {machine['python']}, {versions}"
 
 
 def _plain(value: float) -> str:
