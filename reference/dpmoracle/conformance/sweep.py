@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from ..errors import InvalidParameterError, MissingExtraError
 from .checks import CHECKS, Check
 from .front import run_check
-from .results import Result, Status
+from .results import Ending, Result, Status
 from .subject import Subject
 
 __all__ = ["Entry", "Finding", "Row", "Task", "findings", "selected", "sweep"]
@@ -55,6 +55,7 @@ class Row:
     detail: str
     library: str
     version: str
+    curve: tuple[Ending, ...] = ()
 
 
 @dataclass(frozen=True)
