@@ -8,12 +8,13 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from ..comparison import SAMPLERS, ChainRow, compare_chains
+from ..comparison import ChainRow, compare_chains
 from ..covariance_cost import covariance_cost
 from ..likelihood.entropy_road import trajectory_kl_by_entropies
 from ..mixture import GaussianMixture
 from ..oracle import Oracle
 from ..processes.schedule import Schedule
+from ..sample_comparison import SAMPLERS
 from ..trajectory import even_grid, optimal_trajectory
 from ..variance_rules import reverse_variances, step_lam2
 from .registry import Measurement, holds, refuted

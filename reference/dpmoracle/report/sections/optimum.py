@@ -19,11 +19,12 @@ from .distances import (
     exact_distances,
     exact_table,
     exact_verdict,
+    joint_level,
     law_distances,
     sample_table,
     sample_verdict,
 )
-from .laws import SAMPLES, Law, compared_laws, data_law, law_mmse, sampling_law
+from .laws import SAMPLES, Law, compared_laws, data_law, law_mmse
 
 __all__ = ["chain_table", "chain_verdict", "law_chains", "law_figure", "optimum_section"]
 
@@ -33,11 +34,8 @@ def optimum_section(world: World, cloud: Cloud) -> Section:
     laws, refused = compared_laws(world, cloud), data_law(cloud)[1]
     chains = {law: law_chains(world, law) for law in laws}
     mmse = {law: law_mmse(world, law) for law in laws}
-    sampled = {}
-    for law, v in mmse.items():
-        few = sampling_law(law)
-        label = "{}, {} batches of {}".format(few.label, *few.few[::-1])
-        sampled[label] = law_distances(world, few, v if few is law else law_mmse(world, few))
+    level = joint_level(world, len(laws))
+    sampled = {law.label: law_distances(world, law, v, level) for law, v in mmse.items()}
     lines = [law for law in laws if law.q0.d == 1 and law.method is None]
     exact = {law.label: exact_distances(world, law, mmse[law]) for law in lines}
     return Section(
