@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from ...claims.comparison import distance_to, quantiles_of_chain
+from ...claims.quantile_road import distance_to, quantiles_of_chain
 from ...claims.world import World
 from ...comparison import GRIDS, NODE_COUNTS
 from ...sample_comparison import SAMPLERS, SampleRow, compare_samples
