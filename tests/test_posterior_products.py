@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-from types import ModuleType
-
 import numpy as np
 import pytest
 
@@ -12,6 +9,7 @@ import dpmoracle as dpm
 from dpmoracle import posterior_products
 from dpmoracle.posterior import posterior
 from dpmoracle.posterior_products import means_at_level
+from mutation import mutant
 
 RNG = np.random.default_rng(5)
 CLOUD = RNG.standard_normal((30, 4))
@@ -83,11 +81,7 @@ MUTANTS = {
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_wrong_versions_are_caught(name):
-    right, wrong = MUTANTS[name]
-    source = inspect.getsource(posterior_products)
-    assert source.count(right) == 1
-    broken = ModuleType("broken")
-    exec(source.replace(right, wrong), broken.__dict__)
+    broken = mutant(posterior_products, MUTANTS[name])
 
     def fails(q0, level):
         found, plain, bound = both(q0, *level, broken.means_at_level)

@@ -79,7 +79,9 @@ def test_validate_sections(short):
         "Orders of the solvers",
         "Samplers that add noise",
     ]
-    assert [step[:2] for step in seen] == [(k, 4) for k in range(4)]
+    assert sorted({step[:2] for step in seen}) == [(k, 4) for k in range(4)]
+    assert [step[0] for step in seen] == sorted(step[0] for step in seen)
+    assert sum("samples of" in step[2] for step in seen) == 4 * 2
     names = {figure.name for figure in figures(found)}
     assert names >= {
         "kl-data",

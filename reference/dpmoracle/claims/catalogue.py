@@ -23,6 +23,7 @@ from . import (
     regret,
     reverse,
     song2021,
+    sqrt_kappa,
     tweedie,
 )
 
@@ -47,6 +48,7 @@ CLAIMS = (
     *reverse.CLAIMS,
     *popov2022.CLAIMS,
     *extended.CLAIMS,
+    *sqrt_kappa.CLAIMS,
     *comparison.CLAIMS,
     *song2021.CLAIMS,
     *lu2022.CLAIMS,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -47,13 +47,17 @@ def batch_size(law: Law, K: int) -> int:
     return int(np.clip(law.work / (_BATCHES * K * step), _FEWEST, _MOST))
 
 
-def law_distances(world: World, law: Law, mmse: Array, level: float) -> list[SampleRow]:
+def law_distances(
+    world: World, law: Law, mmse: Array, level: float, tell: Callable[[str], object] = lambda what: None
+) -> list[SampleRow]:
     """Distances of samples, by chance; mmse (N+1,) makes the variances and the optimal trajectories.
 
     level : of each interval
+    tell  : called with what comes next
     """
     found = []
     for K, grids in _cases(world):
+        tell(f"samples of {law.label}, K = {K}")
         found += compare_samples(
             world.oracle(law.q0),
             (K,),
