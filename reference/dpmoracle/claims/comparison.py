@@ -181,7 +181,7 @@ def _nowhere_farther(compare: Callable[..., list[SampleRow]], world: World) -> M
         rng, orc = world.rng(f"comparison.samples.{name}"), world.oracle(q0)
         mmse = np.append(0.0, orc.mmse(np.arange(1, world.schedule.N + 1), 200, rng, method="trace").value)
         for K in NODE_COUNTS:
-            size = max(5, 400 // K) if name == "digits" else int(np.clip(50_000 // K, 50, 1000))
+            size = max(5, 400 // K) if name == "digits" else int(np.clip(20_000 // K, 20, 400))
             _, new = compare(
                 orc, (K,), grids=("optimal",), mmse=mmse, num_samples=size, batches=16, level=level, rng=rng
             )
