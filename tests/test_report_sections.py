@@ -276,7 +276,7 @@ def test_fewer_samples_where_a_chain_is_dear():
     }
     assert sizes["few"][0] == 2000
     assert sizes["few"][2] > 100
-    assert sizes["many"][2] == 10
+    assert sizes["many"][2] == 20
     assert 16 * 10 * sizes["many"][0] * 1797 * 124 == pytest.approx(3.6e10, rel=0.02)
 
 

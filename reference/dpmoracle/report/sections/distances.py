@@ -36,13 +36,13 @@ _RIVALS, _NAMES = ("ddim", "analytic-ddim"), ("DDIM", "Analytic-DDIM")
 _EXACT_COUNTS = (10, 25, 50, 100)
 #: many batches, since so many intervals that are to hold together would else be wide by Student's t
 _BATCHES = 16
-_FEWEST, _MOST = 10, 2000
+_FEWEST, _MOST = 20, 2000
 #: law -> (K, grid) -> energy distance of each rival
 Exact = Mapping[str, Mapping[tuple[int, str], tuple[float, ...]]]
 
 
 def batch_size(law: Law, K: int) -> int:
-    """Samples of one batch, as many as law.work allows: a step of one costs about C (d + 60), and 2000 for the rest."""
+    """Samples of one batch, 20 to 2000, as many as law.work allows: a step of one costs about C (d + 60), and 2000 for the rest."""
     step = law.q0.n_components * (law.q0.d + 60) + 2000
     return int(np.clip(law.work / (_BATCHES * K * step), _FEWEST, _MOST))
 
