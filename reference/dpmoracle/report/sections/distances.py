@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from ...claims.quantile_road import distance_to, quantiles_of_chain
 from ...claims.world import World
-from ...comparison import GRIDS, NODE_COUNTS
+from ...comparison import GRIDS, NODE_COUNTS, nodes_on_grid
 from ...sample_comparison import SAMPLERS, SampleRow, compare_samples
-from ...trajectory import even_grid, optimal_trajectory
 from ...variance_rules import reverse_variances, step_lam2
 from ..figures.style import plain
 from ..page import Cell, Column, Lines, Outcome, Table
@@ -42,7 +41,7 @@ Exact = Mapping[str, Mapping[tuple[int, str], tuple[float, ...]]]
 
 
 def batch_size(law: Law, K: int) -> int:
-    """Samples of one batch, 20 to 2000, as many as law.work allows: a step of one costs about C (d + 60), and 2000 for the rest."""
+    """Samples of one batch, 20 to 2000, as many as law.work allows: a step of one costs C (d + 60) + 2000, about."""
     step = law.q0.n_components * (law.q0.d + 60) + 2000
     return int(np.clip(law.work / (_BATCHES * K * step), _FEWEST, _MOST))
 
@@ -88,7 +87,7 @@ def exact_distances(world: World, law: Law, mmse: Array) -> dict[tuple[int, str]
     found = {}
     for K in (K for K in _EXACT_COUNTS if K <= sch.N):
         for grid in GRIDS:
-            nodes = even_grid(sch.N, K) if grid == "even" else optimal_trajectory(sch.snr, v, K).timesteps
+            nodes = nodes_on_grid(sch, v, K, grid)
             far = []
             for name in _RIVALS:
                 mean, rule = SAMPLERS[name]
