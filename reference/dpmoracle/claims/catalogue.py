@@ -22,6 +22,7 @@ from . import (
     popov2022,
     regret,
     reverse,
+    solver_orders,
     song2021,
     sqrt_kappa,
     tweedie,
@@ -52,4 +53,5 @@ CLAIMS = (
     *comparison.CLAIMS,
     *song2021.CLAIMS,
     *lu2022.CLAIMS,
+    *solver_orders.CLAIMS,
 )
