@@ -7,11 +7,7 @@ import pytest
 
 from claim_worlds import ONE_LINE, WORLD
 from dpmoracle.claims import extended, judge
-from dpmoracle.covariance_cost import npr_variance, optimal_covariance, residual_covariance, sn_variance
-from dpmoracle.trajectory import optimal_trajectory, path_cost
-from dpmoracle.trajectory.density import sqrt_kappa_grid
-from dpmoracle.trajectory.grids import even_grid
-from dpmoracle.trajectory.polish import polish_trajectory
+from dpmoracle.covariance_rules import npr_variance, optimal_covariance, residual_covariance, sn_variance
 
 CLAIMS = {claim.id: claim for claim in extended.CLAIMS}
 
@@ -84,16 +80,6 @@ BROKEN = {
         corrected(lam2_factor=0.9),
     ],
     "extended.imperfect.uncorrected": [extended.corrected_variance, corrected()],
-    "extended.sqrt-kappa.ordinary": [
-        lambda u, v, K: path_cost(u, v, even_grid(u.size - 1, K)),
-        lambda u, v, K: path_cost(u, v, sqrt_kappa_grid(u, K, kappa=v)),  # V for κ
-        lambda u, v, K: 0.9 * extended._law(u, v, K),
-    ],
-    "extended.sqrt-kappa.narrow": [extended._polished, lambda u, v, K: optimal_trajectory(u, v, K).cost],
-    "extended.sqrt-kappa.polished": [
-        extended._law,
-        lambda u, v, K: polish_trajectory(u, v, sqrt_kappa_grid(u, K, v), window=1, max_rounds=2).cost,
-    ],
 }
 
 
@@ -111,20 +97,6 @@ def test_a_broken_formula_turns_the_verdict(name, formula):
 
 def test_every_claim_is_broken():
     assert set(BROKEN) == set(CLAIMS)
-
-
-def test_two_modes_against_the_oracle():
-    """The E sech² curve is V of the mixture, at levels of all kinds, and its integral is that of V."""
-    import dpmoracle as dpm
-    from dpmoracle.likelihood.information import snr_integral
-
-    tau2 = 1e-2
-    q0 = dpm.GaussianMixture([0.5, 0.5], [[-1.0], [1.0]], [tau2, tau2], "spherical")
-    u, v, integral = extended.two_modes(tau2, 60)
-    orc = dpm.Oracle(q0, dpm.Schedule.from_alpha_bar(np.append(1.0, u[1:] / (1 + u[1:]))))
-    at = np.arange(1, 61, 7)
-    np.testing.assert_allclose(v[at], orc.mmse(at).value, rtol=1e-9)
-    assert integral == pytest.approx(float(snr_integral(q0, 1e-3, 1e6).value), rel=1e-7)
 
 
 def test_corrected_variance_is_cov_plus_delta_squared():

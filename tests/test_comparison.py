@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 
 import dpmoracle as dpm
-from dpmoracle.claims.comparison import _named, distance_to, quantiles_of_chain
-from dpmoracle.comparison import GRIDS, RULES, compare_chains, compare_samples
+from dpmoracle import sample_comparison
+from dpmoracle.claims.comparison import _named
+from dpmoracle.claims.quantile_road import distance_to, quantiles_of_chain
+from dpmoracle.comparison import GRIDS, RULES, compare_chains
 from dpmoracle.distances import energy_distance, sliced_wasserstein
 from dpmoracle.likelihood import trajectory_kl
 from dpmoracle.likelihood.entropy_road import trajectory_kl_by_entropies
 from dpmoracle.likelihood.variational import elbo
+from dpmoracle.sample_comparison import compare_samples
 from dpmoracle.variance_rules import reverse_variances
 
 SCH = dpm.Schedule.linear(40, 2e-3, 0.4)
@@ -197,6 +200,32 @@ def test_reproducible_and_sliced():
     ]
 
 
+def test_a_grid_of_all_timesteps_shares_its_samples():
+    orc = dpm.Oracle(LINE, SCH)
+    even, best = compare_samples(
+        orc, (40,), samplers=("ddim",), grids=GRIDS, num_samples=20, batches=2, rng=0
+    )
+    assert (even.interval, even.size) == (best.interval, best.size) == (best.interval, (2, 20))
+
+
+@pytest.mark.parametrize("kind", ["products", "full covariance", "too much rounding"])
+def test_means_are_those_of_the_oracle(kind, monkeypatch):
+    """By matrix products to 1e-9; by the oracle itself where there is a basis, or where a weight would be unsure."""
+    q0 = (
+        LINE
+        if kind != "full covariance"
+        else dpm.GaussianMixture([1.0], [[0.0, 1.0]], [[[2.0, 1.0], [1.0, 3.0]]])
+    )
+    if kind == "too much rounding":
+        monkeypatch.setattr(sample_comparison, "_WEIGHT_ERROR", 1e-20)
+    orc = dpm.Oracle(q0, SCH)
+    mean = sample_comparison._mean(orc, SCH)
+    x = np.random.default_rng(0).standard_normal((50, q0.d))
+    for t in (1, 20, 40):
+        found, true = mean(x, np.full(50, t)), orc.x0(x, t)
+        assert np.abs(found - true).max() <= (1e-9 if kind == "products" else 0.0)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -212,6 +241,10 @@ def test_reproducible_and_sliced():
         (lambda o: compare_samples(o, (5,), grids=()), "grids must be a list"),
         (lambda o: compare_samples(o, (5,), distance="fid"), "distance must be"),
         (lambda o: compare_samples(o, (5,), level=1.0), r"level must lie in \(0, 1\)"),
+        (lambda o: compare_samples(o, (5,), mmse=np.ones(7)), "must be arrays of one length"),
+        (lambda o: compare_samples(o, (5,), mmse=np.full(41, np.nan)), r"compare_samples: mmse\[1\] is nan"),
+        (lambda o: compare_samples(o, (5,), mmse=np.full(41, -1.0)), "mmse"),
+        (lambda o: compare_samples(o, (5,), mmse=1 + 1 / SCH.snr), "mmse"),
         (lambda o: compare_samples(o, (5,), batches=1), "batches must be a whole number >= 2"),
         (lambda o: energy_distance(np.ones((1, 2)), np.ones((3, 2))), "m, n >= 2"),
         (lambda o: sliced_wasserstein(np.ones((4, 2)), np.ones((3, 2))), "equally many rows"),

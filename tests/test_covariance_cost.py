@@ -10,14 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dpmoracle as dpm
-from dpmoracle.covariance_cost import (
-    KINDS,
-    covariance_cost,
-    npr_variance,
-    optimal_covariance,
-    residual_covariance,
-    sn_variance,
-)
+from dpmoracle.covariance_cost import KINDS, covariance_cost
+from dpmoracle.covariance_rules import npr_variance, optimal_covariance, residual_covariance, sn_variance
 from dpmoracle.trajectory import evaluate_trajectory, trajectory_cost
 from dpmoracle.trajectory.density import sqrt_kappa_grid
 from dpmoracle.trajectory.monge import monge_defect

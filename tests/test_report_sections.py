@@ -12,7 +12,7 @@ import dpmoracle as dpm
 from dpmoracle.claims import World
 from dpmoracle.claims.cloud import Cloud
 from dpmoracle.claims.results import Report
-from dpmoracle.comparison import GRIDS, RULES, ChainRow, SampleRow
+from dpmoracle.comparison import GRIDS, RULES, ChainRow
 from dpmoracle.estimate import Estimate
 from dpmoracle.gamma_curve import DataRecord
 from dpmoracle.gamma_run import GammaRun, run
@@ -21,6 +21,7 @@ from dpmoracle.report import sections
 from dpmoracle.report.page import Section
 from dpmoracle.report.sections import distances, laws, optimum, samplers, solvers, validate
 from dpmoracle.report.svg import inline
+from dpmoracle.sample_comparison import SampleRow
 from small_world import CORNERS, ODD
 
 
@@ -38,11 +39,12 @@ def short(monkeypatch):
     monkeypatch.setattr(optimum, "NODE_COUNTS", (5, 40))
     monkeypatch.setattr(laws, "SAMPLES", 20)
     monkeypatch.setattr(optimum, "SAMPLES", 20)
-    monkeypatch.setattr(distances, "_COUNTS", (5, 10))
+    monkeypatch.setattr(distances, "_EXACT_COUNTS", (5, 10))
+    monkeypatch.setattr(distances, "NODE_COUNTS", (5, 40))
+    monkeypatch.setattr(distances, "_BATCHES", 3)
+    monkeypatch.setattr(distances, "_MOST", 20)
     monkeypatch.setattr(samplers, "_COUNTS", (5, 20))
     monkeypatch.setattr(solvers, "_STEPS", (5, 10, 20))
-    real = laws.Law
-    monkeypatch.setattr(laws, "Law", lambda *a, **k: replace(real(*a, **k), few=(20, 3), counts=(5,)))
 
 
 def figures(found):
@@ -77,7 +79,9 @@ def test_validate_sections(short):
         "Orders of the solvers",
         "Samplers",
     ]
-    assert [step[:2] for step in seen] == [(k, 4) for k in range(4)]
+    assert sorted({step[:2] for step in seen}) == [(k, 4) for k in range(4)]
+    assert [step[0] for step in seen] == sorted(step[0] for step in seen)
+    assert sum("samples of" in step[2] for step in seen) == 4 * 2
     names = {figure.name for figure in figures(found)}
     assert names >= {
         "kl-data",
@@ -203,7 +207,7 @@ def sample_rows(*gains):
 
     def row(grid, name, low, gain=(0.0, 0.0)):
         far = Estimate(np.asarray(low + 0.05), np.asarray(0.01), "monte carlo", np.asarray(np.inf))
-        return SampleRow(10, grid, name, far, (low, low + 0.1), gain)
+        return SampleRow(10, grid, name, far, (low, low + 0.1), gain, (16, 500))
 
     return [
         row(grid, name, low, gain if name == "analytic-ddim" else (0.0, 0.0))
@@ -251,28 +255,35 @@ def test_exact_verdict_and_table():
 
 
 def test_exact_distances_lie_in_the_intervals_of_sampling(monkeypatch):
-    """Two roads to the same distance: quantiles, and 8 batches of samples."""
-    monkeypatch.setattr(distances, "_COUNTS", (5,))
-    law = laws.Law("line", "a line", WORLD.lines["three gaussians"], None, (2000, 8), (5,))
+    """Two roads to the same distance: quantiles, and 8 batches of 2000 samples."""
+    monkeypatch.setattr(distances, "_EXACT_COUNTS", (5,))
+    monkeypatch.setattr(distances, "NODE_COUNTS", (5,))
+    monkeypatch.setattr(distances, "_BATCHES", 8)
+    law = laws.Law("line", "a line", WORLD.lines["three gaussians"], None)
     v = laws.law_mmse(WORLD, law)
     exact = distances.exact_distances(WORLD, law, v)
-    for row in distances.law_distances(WORLD, law, v):
+    for row in distances.law_distances(WORLD, law, v, 0.95):
+        assert row.size == (8, 2000)
         far = exact[row.K, row.grid][("ddim", "analytic-ddim").index(row.sampler)]
         assert float(row.distance.value) == pytest.approx(far, abs=6 * float(row.distance.error))
 
 
-def test_distances_are_of_few_points_of_large_data():
-    many = laws.Law(
-        "data",
-        "dots",
-        dpm.GaussianMixture.from_points(np.arange(90.0).reshape(45, 2)),
-        "monte carlo",
-        points=20,
-    )
-    few = laws.sampling_law(many)
-    assert few.q0.n_components == 15
-    assert few.label == "15 points of dots"
-    assert laws.sampling_law(few) is few
+def test_fewer_samples_where_a_chain_is_dear():
+    """Time of a chain is about rows · K · C (d + 60): never above the budget but for the fewest samples."""
+    few, many = WORLD.lines["three gaussians"], dpm.GaussianMixture.from_points(np.zeros((1797, 64)))
+    sizes = {
+        name: [distances.batch_size(laws.Law(name, name, q0, None, work), K) for K in (10, 100, 1000)]
+        for name, q0, work in (("few", few, 4e9), ("many", many, 3.6e10))
+    }
+    assert sizes["few"][0] == 2000
+    assert sizes["few"][2] > 100
+    assert sizes["many"][2] == 20
+    assert 16 * 10 * sizes["many"][0] * 1797 * 124 == pytest.approx(3.6e10, rel=0.02)
+
+
+def test_intervals_hold_together():
+    """Bonferroni over 2 laws of 13 cases each: with all 1000 timesteps there is one grid."""
+    assert (1 - distances.joint_level(World(CORNERS, "corners", 0), 2)) * 2 * 13 == pytest.approx(0.05)
 
 
 TERMINAL = dpm.GaussianMixture([1.0], [[0.4]], [0.49], "spherical")

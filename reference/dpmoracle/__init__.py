@@ -56,7 +56,8 @@ _EXPORTS = {
     "solvers": ["measure_order", "solve", "solver_nodes"],
     "flow": ["flow_path", "log_prob_flow"],
     "covariance_cost": ["covariance_cost"],
-    "comparison": ["compare_chains", "compare_samples"],
+    "comparison": ["compare_chains"],
+    "sample_comparison": ["compare_samples"],
 }
 _SUBPACKAGES = ["claims", "conformance", "report", "solvers", "strategies", "vectors"]
 _HOME = {name: module for module, names in _EXPORTS.items() for name in names}

@@ -1,7 +1,6 @@
-r"""What the optimum buys: the price of every choice of variance and trajectory, and how near the samples come.
+r"""What the optimum buys: the price of every choice of variance and trajectory, by the exact KL of the chains.
 
-Chains are compared by their exact KL (`compare_chains`), samplers without a density, such as DDIM, by a distance
-between samples with a confidence interval (`compare_samples`).
+Samplers without a density, such as DDIM, are compared by their samples instead: `sample_comparison`.
 """
 
 from __future__ import annotations
@@ -14,22 +13,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .checking import check_count, generator
-from .distances import DISTANCES, energy_distance, sliced_wasserstein
-from .errors import InvalidParameterError
 from .estimate import Estimate
 from .likelihood.entropy import add_estimates, kl_to_normal
 from .likelihood.information import Information, check_method, gather
 from .likelihood.variational import elbo
-from .moments import Moments
 from .oracle import Oracle
 from .processes.schedule import Schedule
 from .reverse_step import lambda2_ddpm, reverse_coefficient
-from .sampler import sample
 from .trajectory import even_grid, optimal_trajectory
 from .trajectory.step_cost import check_nodes
 from .variance_rules import check_chain, reverse_variances
 
-__all__ = ["GRIDS", "RULES", "SAMPLERS", "ChainRow", "SampleRow", "compare_chains", "compare_samples"]
+__all__ = ["GRIDS", "NODE_COUNTS", "RULES", "ChainRow", "compare_chains", "nodes_on_grid", "schedule_of"]
 
 Array = NDArray[np.float64]
 Steps = NDArray[np.int64]
@@ -37,13 +32,6 @@ Steps = NDArray[np.int64]
 NODE_COUNTS = (10, 25, 50, 100, 200, 400, 1000)
 GRIDS = ("even", "optimal")
 RULES = ("beta", "beta_tilde", "optimal")
-#: name -> (λ², rule for the variance), as `sample` takes them
-SAMPLERS = {
-    "ddim": ("ddim", "lam2"),
-    "analytic-ddim": ("ddim", "optimal"),
-    "ddpm": ("ddpm", "lam2"),
-    "analytic-ddpm": ("ddpm", "optimal"),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,23 +49,6 @@ class ChainRow:
     kl: Estimate
     bits_per_dim: float
     bound: Estimate | None
-
-
-@dataclass(frozen=True, eq=False)
-class SampleRow:
-    """How far the samples of one sampler on one grid are from the data.
-
-    distance : mean over batches and its standard error, units of x (energy, sliced)
-    interval : confidence interval of the mean by Student's t over the batches
-    gain     : (low, high) for the distance of the first sampler minus this one's, paired by batch: above 0 it is better
-    """
-
-    K: int
-    grid: str
-    sampler: str
-    distance: Estimate
-    interval: tuple[float, float]
-    gain: tuple[float, float]
 
 
 def compare_chains(
@@ -105,7 +76,7 @@ def compare_chains(
     `elbo` do.
     """
     who = "compare_chains"
-    sch = _schedule(who, orc)
+    sch = schedule_of(who, orc)
     check_method(who, method)
     counts = [check_nodes(who, K, sch.N) for K in node_counts]
     count, random = check_count(who, "num_samples", num_samples, low=2), generator(who, rng)
@@ -121,7 +92,7 @@ def compare_chains(
     rows = []
     for K in counts:
         for grid in GRIDS:
-            nodes = _grid(sch, v, K, grid)
+            nodes = nodes_on_grid(sch, v, K, grid)
             for rule in RULES:
                 steps, excess = _chain_price(sch, found, v, nodes, rule, q0.d)
                 kl = add_estimates(start, excess)
@@ -130,86 +101,16 @@ def compare_chains(
     return rows
 
 
-def compare_samples(
-    orc: Oracle,
-    node_counts: Sequence[int] = (10, 25, 50),
-    *,
-    samplers: Sequence[str] = ("ddim", "analytic-ddim"),
-    grids: Sequence[str] = ("even",),
-    mmse: ArrayLike | None = None,
-    distance: str = "energy",
-    num_samples: int = 500,
-    batches: int = 8,
-    level: float = 0.95,
-    rng: np.random.Generator | int | None = None,
-) -> list[SampleRow]:
-    """Distance from the samples of each sampler to fresh data, with confidence intervals.
-
-    orc         : an Oracle on a Schedule
-    node_counts : each K in 2..N
-    samplers    : names among SAMPLERS; the first is what the others are compared with
-    grids       : names among GRIDS
-    mmse        : (N+1,) V_t for the optimal variances and trajectories; None estimates it with 1000 samples
-    distance    : "energy", whose estimate is unbiased and may come out below 0, or "sliced", the mean Wasserstein-1
-                  over 64 directions, biased upwards by the finite samples, equally for all samplers
-    num_samples : of one batch; the batches are independent, and all samplers of a batch share x_T and the data
-    level       : of the intervals; each misses its mean with probability 1 - level
-    rng         : Generator or seed of all draws
-    Raises InvalidParameterError for an unknown name, and counts or a level out of range.
-    """
-    who = "compare_samples"
-    sch = _schedule(who, orc)
-    counts = [check_nodes(who, K, sch.N) for K in node_counts]
-    _check_names(who, "samplers", samplers, SAMPLERS)
-    _check_names(who, "grids", grids, GRIDS)
-    _check_names(who, "distance", [distance], DISTANCES)
-    M, B = check_count(who, "num_samples", num_samples, low=2), check_count(who, "batches", batches, low=2)
-    if not 0 < level < 1:
-        raise InvalidParameterError(f"{who}: level must lie in (0, 1); got {level!r}")
-    random = generator(who, rng)
-    v = (
-        np.append(0.0, orc.mmse(np.arange(1, sch.N + 1), 1000, random).value)
-        if mmse is None
-        else np.asarray(mmse)
-    )
-    rows = []
-    for K in counts:
-        for grid in grids:
-            nodes = _grid(sch, v, K, grid)
-            far = _distances(orc, sch, nodes, samplers, v, distance, M, B, random)
-            for name, own in zip(samplers, far.T):
-                found = Moments.of(own).estimate("monte carlo")
-                gain = _interval(far[:, 0] - own, level)
-                rows.append(SampleRow(K, grid, name, found, _interval(own, level), gain))
-    return rows
+def nodes_on_grid(sch: Schedule, v: Array, K: int, grid: str) -> Steps:
+    """(K,) timesteps of a grid among GRIDS, under V_t = v (N+1,)."""
+    if grid == "even" or K == sch.N:  # with every timestep a node there is nothing to choose
+        return even_grid(sch.N, K)
+    return optimal_trajectory(sch.snr, v, K).timesteps
 
 
-def _distances(
-    orc: Oracle,
-    sch: Schedule,
-    nodes: Steps,
-    samplers: Sequence[str],
-    v: Array,
-    distance: str,
-    num: int,
-    batches: int,
-    rng: np.random.Generator,
-) -> Array:
-    """(batches, samplers) distances to fresh data; one chain carries the rows of all batches."""
-    rows, d = batches * num, orc.q0.d
-    data, start = orc.q0.sample(rows, rng), rng.standard_normal((rows, d))
-    seed = int(rng.integers(2**62))
-    far = np.empty((batches, len(samplers)))
-    for column, name in enumerate(samplers):
-        lam2, rule = SAMPLERS[name]
-        x = sample(orc, sch, nodes, rows, seed, lam2=lam2, variance=rule, mmse=v, x_T=start)
-        for row, (one, other) in enumerate(zip(x.reshape(batches, num, d), data.reshape(batches, num, d))):
-            far[row, column] = (
-                energy_distance(one, other)
-                if distance == "energy"
-                else sliced_wasserstein(one, other, rng=seed)
-            )
-    return far
+def schedule_of(who: str, orc: Any) -> Schedule:
+    """The schedule of an oracle; refuses what is none, and an oracle on a Process."""
+    return check_chain(who, orc, np.array([1, 2]))[0]
 
 
 def _chain_price(
@@ -241,32 +142,5 @@ def _at(found: Information, t: Steps) -> Information:
     return replace(found, mmse=found.mmse[t - 1], mmse_bound=found.mmse_bound[t - 1], samples=samples)
 
 
-def _grid(sch: Schedule, v: Array, K: int, grid: str) -> Steps:
-    if grid == "even" or K == sch.N:  # with every timestep a node there is nothing to choose
-        return even_grid(sch.N, K)
-    return optimal_trajectory(sch.snr, v, K).timesteps
-
-
-def _interval(values: Array, level: float) -> tuple[float, float]:
-    """Student's t interval of the mean."""
-    from scipy.stats import t as student
-
-    found = Moments.of(values)
-    half = float(student.ppf(0.5 + level / 2, len(values) - 1) * found.stderr)
-    return float(found.mean) - half, float(found.mean) + half
-
-
 def _scaled(found: Estimate, factor: float) -> Estimate:
     return Estimate(found.value * factor, found.error * factor, found.method, found.effective_count)
-
-
-def _schedule(who: str, orc: Any) -> Schedule:
-    return check_chain(who, orc, np.array([1, 2]))[0]
-
-
-def _check_names(who: str, name: str, given: Sequence[str], allowed: Any) -> None:
-    wrong = [one for one in given if one not in allowed] if not isinstance(given, str) else [given]
-    if wrong or not given:
-        raise InvalidParameterError(
-            f"{who}: {name} must be a list of names among {', '.join(allowed)}; got {given!r}"
-        )

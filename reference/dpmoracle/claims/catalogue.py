@@ -22,7 +22,9 @@ from . import (
     popov2022,
     regret,
     reverse,
+    solver_orders,
     song2021,
+    sqrt_kappa,
     tweedie,
 )
 
@@ -47,7 +49,9 @@ CLAIMS = (
     *reverse.CLAIMS,
     *popov2022.CLAIMS,
     *extended.CLAIMS,
+    *sqrt_kappa.CLAIMS,
     *comparison.CLAIMS,
     *song2021.CLAIMS,
     *lu2022.CLAIMS,
+    *solver_orders.CLAIMS,
 )

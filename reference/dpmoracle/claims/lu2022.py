@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -12,8 +12,8 @@ import numpy as np
 from ..reverse_step import forward_posterior_mean
 from ..solvers import ddim, dpm_multistep, dpm_singlestep
 from ..solvers.coefficients import Level, Step, half_log_snr
-from ..solvers.order import STEPS, OrderFit, Yardstick
 from ..solvers.path import vp_path
+from .order_road import ALLOWED, CASES, EXACT_FLOW, Solver, fit_order, has_order
 from .registry import Measurement, holds, refuted
 from .roads import worst
 from .world import STEPS as STEP_PAIRS
@@ -21,66 +21,14 @@ from .world import World
 
 __all__ = ["CLAIMS"]
 
-#: solver(model, x, nodes, prediction=...), with start= where exact starting values are handed over
-Solver = Callable[..., Any]
 _SHORT = (80, 160, 320)
-_CASES = (("d=1", "data"), ("d=2", "data"), ("d=10", "data"), ("d=1", "noise"))
 _TWO = (("d=1", "data"), ("d=2", "noise"))
 _NOISE = (("d=1", "noise"), ("d=2", "noise"), ("d=10", "noise"))
-_ALLOWED = 0.25
-
-
-def _yardstick(world: World, dimension: str) -> Yardstick:
-    q0 = {
-        "d=1": world.lines["three gaussians"],
-        "d=2": world.planes["full d=2"],
-        "d=10": world.planes["plane in d=10"],
-    }[dimension]
-    return Yardstick.of(q0, world.rng(f"lu2022.{dimension}"), samples=32)
-
-
-def _fit(
-    solver: Solver, world: World, case: tuple[str, str], steps: Sequence[int], exact_start: int = 0
-) -> OrderFit:
-    dimension, prediction = case
-    run = partial(solver, prediction=prediction)
-    return _yardstick(world, dimension).measure(run, prediction, exact_start, steps)
-
-
-def _has_order(
-    order: int,
-    cases: Sequence[tuple[str, str]] = _CASES,
-    steps: Sequence[int] = STEPS,
-    exact_start: int = 0,
-    both_sides: bool = False,
-    last: bool = False,
-) -> Callable[[Solver, World], Measurement]:
-    """How far the slope stays below `order` (or, with both_sides, lies from it), the worst of all cases.
-
-    last : the slope between the last two K, for what holds in the limit
-    The first case that refutes the order ends the search.
-    """
-
-    def check(solver: Solver, world: World) -> Measurement:
-        shown, errors = [], {}
-        for case in cases:
-            fit = _fit(solver, world, case, steps, exact_start)
-            slope = fit.slopes[-1] if last else fit.slope
-            where = "{}, {} prediction".format(*case)
-            shown.append(f"{slope:.2f}")
-            errors[where] = abs(slope - order) if both_sides else max(order - slope, 0.0)
-            if not errors[where] <= _ALLOWED:
-                break
-        error, where = worst(errors)
-        grid = ", ".join(map(str, steps))
-        return Measurement(error, f"slopes {', '.join(shown)} at K = {grid}; furthest at {where}")
-
-    return check
 
 
 def _step_independent(family: Sequence[Solver], world: World) -> Measurement:
     """The largest slope of log error against log steps: 0 if the size of the steps did not matter."""
-    slopes = [_fit(solver, world, _NOISE[0], _SHORT).slope for solver in family]
+    slopes = [fit_order(solver, world, _NOISE[0], _SHORT).slope for solver in family]
     shown = ", ".join(f"{slope:.2f}" for slope in slopes)
     return Measurement(float(np.abs(slopes).max()), f"slopes {shown} of orders 1, 2, 3 at K = 80, 160, 320")
 
@@ -128,7 +76,6 @@ def published_singlestep3(
     return x
 
 
-_EXACT_FLOW = "log error against log K, the exact flow map as truth"
 CLAIMS = (
     holds(
         id="lu2022.ddim",
@@ -144,10 +91,10 @@ CLAIMS = (
             id=f"lu2022.order.{order}",
             source="lu2022 Theorem 3.2",
             statement=rf"\text{{DPM-Solver-}}{order}:\ \|x_K-x(\lambda_K)\|=O(h^{order})",
-            road=_EXACT_FLOW,
-            tolerance=_ALLOWED,
+            road=EXACT_FLOW,
+            tolerance=ALLOWED,
             formula=partial(dpm_singlestep, order=order),
-            check=_has_order(order, _NOISE, _SHORT),
+            check=has_order(order, _NOISE),
         )
         for order in (1, 2, 3)
     ),
@@ -155,89 +102,89 @@ CLAIMS = (
         id="lu2022.order.3.any-r2.paper",
         source="published code of lu2022, singlestep 3, solver_type 'dpmsolver', any r2",
         statement=r"x_s=\dots+\tfrac{1}{r_2}W_2(f_2-f):\ O(h^3)\ \text{for }r_2=\tfrac12",
-        road=_EXACT_FLOW,
-        tolerance=_ALLOWED,
+        road=EXACT_FLOW,
+        tolerance=ALLOWED,
         formula=published_singlestep3,
-        check=_has_order(3, _CASES[:1], _SHORT),
+        check=has_order(3, CASES[:1]),
     ),
     refuted(
         id="lu2022.order.3.any-r2.taylor",
         source="published code of lu2022, singlestep 3, solver_type 'taylor', any r2",
         statement=r"x_s=\dots+W_2D_1+W_3D_2\ \text{from }f,f_1,f_2:\ O(h^3)\ \text{for }r_2=\tfrac12",
-        road=_EXACT_FLOW,
-        tolerance=_ALLOWED,
+        road=EXACT_FLOW,
+        tolerance=ALLOWED,
         formula=partial(published_singlestep3, form="taylor"),
-        check=_has_order(3, _CASES[:1], _SHORT),
+        check=has_order(3, CASES[:1]),
     ),
     holds(
         id="lu2022.order.3.any-r2.corrected",
         source="hochbruck2005 eq. (5.8)",
         statement=r"W_2\frac{\gamma(f_1-f)+(f_2-f)}{\gamma r_1+r_2},\ \gamma=\frac{r_2(3r_2-2)}{r_1(2-3r_1)}:\ O(h^3)",
-        road=_EXACT_FLOW,
-        tolerance=_ALLOWED,
+        road=EXACT_FLOW,
+        tolerance=ALLOWED,
         formula=partial(dpm_singlestep, order=3, r1=1 / 3, r2=1 / 2),
-        check=_has_order(3, _TWO, _SHORT),
+        check=has_order(3, _TWO),
     ),
     holds(
         id="lu2022pp.multistep.2",
         source="lu2022pp algorithm 2",
         statement=r"\text{DPM-Solver++(2M)}:\ O(h^2)",
-        road=_EXACT_FLOW,
-        tolerance=_ALLOWED,
+        road=EXACT_FLOW,
+        tolerance=ALLOWED,
         formula=partial(dpm_multistep, order=2, form="paper"),
-        check=_has_order(2, steps=_SHORT, exact_start=1),
+        check=has_order(2, exact_start=1),
     ),
     refuted(
         id="lu2022pp.multistep.3.common",
         source="published code of lu2022pp, copied widely",
         statement=r"\dots+W_2D_1+W_3\tfrac{h^2f''}{2}:\ O(h^3)",
-        road=_EXACT_FLOW + ", exact starting values",
-        tolerance=_ALLOWED,
+        road=EXACT_FLOW + ", exact starting values",
+        tolerance=ALLOWED,
         formula=partial(dpm_multistep, order=3, form="common"),
-        check=_has_order(3, exact_start=2),
+        check=has_order(3, exact_start=2),
     ),
     holds(
         id="lu2022pp.multistep.3.common.second",
         source="published code of lu2022pp, copied widely",
         statement=r"\dots+W_2D_1+W_3\tfrac{h^2f''}{2}:\ \text{order }2,\text{ no more}",
-        road=_EXACT_FLOW + ", exact starting values",
+        road=EXACT_FLOW + ", exact starting values",
         tolerance=0.12,
         formula=partial(dpm_multistep, order=3, form="common"),
-        check=_has_order(2, _TWO, exact_start=2, both_sides=True),
+        check=has_order(2, _TWO, exact_start=2, both_sides=True),
     ),
     holds(
         id="lu2022pp.multistep.3.corrected",
         source="lu2022pp, as corrected",
         statement=r"\dots+W_2D_1+W_3h^2f'':\ O(h^3)",
-        road=_EXACT_FLOW + ", exact starting values",
+        road=EXACT_FLOW + ", exact starting values",
         tolerance=0.06,
         formula=partial(dpm_multistep, order=3),
-        check=_has_order(3, exact_start=2, both_sides=True),
+        check=has_order(3, exact_start=2, both_sides=True),
     ),
     holds(
         id="lu2022pp.multistep.3.users-start",
         source="lu2022pp, as corrected, started with two steps of singlestep order 3",
         statement=r"\dots+W_2D_1+W_3h^2f'':\ O(h^3)",
-        road=_EXACT_FLOW,
+        road=EXACT_FLOW,
         tolerance=0.06,
         formula=partial(dpm_multistep, order=3),
-        check=_has_order(3, _TWO, both_sides=True),
+        check=has_order(3, _TWO, both_sides=True),
     ),
     holds(
         id="lu2022pp.multistep.3.order-1-start",
         source="lu2022pp algorithm, as corrected, with its usual start",
         statement=r"\text{a first step of order 1 leaves }O(h^2)",
-        road=_EXACT_FLOW,
+        road=EXACT_FLOW,
         tolerance=0.12,
         formula=partial(dpm_multistep, order=3, start="lower"),
-        check=_has_order(2, _TWO, both_sides=True, last=True),
+        check=has_order(2, _TWO, both_sides=True, last=True),
     ),
     refuted(
         id="notes.solver.step-size",
         source="notes, closing text",
         statement=r"\text{the error of DPM-Solver does not depend on the step size}",
-        road=_EXACT_FLOW,
-        tolerance=_ALLOWED,
+        road=EXACT_FLOW,
+        tolerance=ALLOWED,
         formula=(ddim, partial(dpm_singlestep, order=2), partial(dpm_singlestep, order=3)),
         check=_step_independent,
     ),

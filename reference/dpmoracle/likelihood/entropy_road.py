@@ -55,6 +55,8 @@ def trajectory_kl_by_entropies(
              sigma2=None Monte Carlo takes the variances that are best for its own samples, which biases it low by
              about (K-1)/(2M) times the relative variance of ‖x_s - μ*‖², of the order of the error squared.
     Returns an Estimate; its error is a bound for quadrature, one standard error for Monte Carlo.
+    Raises InvalidParameterError as `trajectory_kl` does, for quadrature in more than one dimension, and, with
+    include_x0, for data without a density.
     """
     who = "trajectory_kl_by_entropies"
     check_method(who, method)

@@ -28,7 +28,8 @@ class Process:
     t_max      : the last time
 
     Times run from 0 to t_max. At t = 0 the data are clean (sigma = 0, half_log_snr = inf), but for ve, which
-    starts at sigma_min.
+    starts at sigma_min. Every method raises InvalidParameterError for parameters that make no process of the family,
+    and for times or half log-SNRs that are not finite or outside its range.
     """
 
     name: str

@@ -27,7 +27,8 @@ Array = NDArray[np.float64]
 class Schedule:
     r"""A discrete variance-preserving schedule; index 0 is clean data, a step goes from t down to s < t.
 
-    Build it with one of the class methods. All arrays are float64 and read-only.
+    Build it with one of the class methods. All arrays are float64 and read-only. Every method raises
+    InvalidParameterError for numbers out of the ranges below, and for timesteps that are floats or outside 0..N.
 
     name          : a label, no part of equality
     given         : "betas" or "alpha_bar", which of the two is exact as stored
@@ -121,7 +122,8 @@ class Schedule:
 
         The betas, float32 as a rule, are taken as exact. Where alphas_cumprod ends on another value than
         their product (some schedulers put 2^-24 for the zero of a zero terminal SNR), the last beta follows
-        it; where the two differ elsewhere, the caller must say which is meant.
+        it; where the two differ elsewhere, InvalidParameterError asks which is meant; it is raised too where there
+        is neither.
         """
         who = "Schedule.from_diffusers"
         label = name or f"diffusers {type(scheduler).__name__}"

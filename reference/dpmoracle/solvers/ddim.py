@@ -20,7 +20,8 @@ def ddim(model: Model, x: Any, nodes: ArrayLike, prediction: str = "data") -> An
 
     model      : model(x, a, sigma) predicts x_0 ("data") or ε ("noise")
     nodes      : (K+1, 2) of (a, σ), noisiest first; may end at σ = 0, and with "data" start at a = 0
-    Returns x at the last node.
+    Returns x at the last node. Raises InvalidParameterError for a wrong prediction, nodes that do not fall in noise or
+    that it cannot leave or reach, and a model that returns another shape, nan or inf (with the level).
     """
     check_choice("ddim", "prediction", prediction)
     levels = check_nodes("ddim", nodes)

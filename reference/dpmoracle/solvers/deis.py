@@ -45,7 +45,7 @@ def deis(
     clock : "rho" (ρAB-DEIS, may end at σ = 0), "log_rho" (DPM-Solver's variable), or an increasing or decreasing
             function of arrays of λ, such as process.inverse (tAB-DEIS)
     Other arguments as for `dpm_multistep`; start="singlestep" exists up to order 3. In data prediction ε comes from
-    x_0, and the nodes must start at a > 0 all the same.
+    x_0, and the nodes must start at a > 0 all the same. Raises InvalidParameterError as `dpm_multistep` does.
     """
     who = "deis"
     order = check_order(who, order, (1, 2, 3, 4))

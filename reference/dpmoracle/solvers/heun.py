@@ -20,7 +20,8 @@ def heun(model: Model, x: Any, nodes: ArrayLike, prediction: str = "data") -> An
     .. math:: y_s = y_t + (\rho_s - \rho_t) \tfrac12 \bigl(\hat\varepsilon(y_t, \rho_t) +
        \hat\varepsilon(y_t + (\rho_s - \rho_t) \hat\varepsilon(y_t, \rho_t), \rho_s)\bigr)
 
-    A last step to σ = 0 is Euler's, as there; nodes must start at a > 0. Arguments as for `ddim`.
+    A last step to σ = 0 is Euler's, as there; nodes must start at a > 0. Arguments and errors as for
+    `ddim`.
     """
     check_choice("heun", "prediction", prediction)
     levels = check_nodes("heun", nodes)

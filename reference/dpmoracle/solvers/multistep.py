@@ -44,6 +44,8 @@ def dpm_multistep(
                 step, O(h²), stays), or exact states (order - 1, *x.shape) at the nodes 1..order - 1
     lower_end : orders 2 and 1 at the end; the last node may then have σ = 0
     Returns x at the last node. With start="lower" and data prediction the first node may have a = 0.
+    Raises InvalidParameterError for a wrong order, prediction, form or start, nodes that do not fall in noise or that
+    it cannot leave or reach, and a model that returns another shape, nan or inf (with the level).
     """
     who = "dpm_multistep"
     order = check_order(who, order, (1, 2, 3))

@@ -44,7 +44,7 @@ def dpm_singlestep(
                  for order 3 needs r2 = 2/3. (Published code takes any r2 in both forms: its order is then 2.)
     lower_end  : take orders 2 and 1 at the end; the last node may then have σ = 0
     path       : the levels of intermediate points; the default is variance preserving
-    Returns x at the last node.
+    Returns x at the last node. Raises InvalidParameterError as `dpm_multistep` does, and for r1, r2 out of range.
     """
     who = "dpm_singlestep"
     order = check_order(who, order, (1, 2, 3))

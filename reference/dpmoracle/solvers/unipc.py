@@ -43,7 +43,7 @@ def unipc(
                 in UniP-2 and UniC-1
     corrector : off gives UniP-p; it never runs at the last node, where it would cost an evaluation
     Other arguments as for `dpm_multistep`; the published start is "lower", and its first step holds the order at 2
-    (at 3 with the corrector, which corrects that step too).
+    (at 3 with the corrector, which corrects that step too). Raises InvalidParameterError as `dpm_multistep` does.
     """
     who = "unipc"
     order = check_order(who, order, (1, 2, 3))

@@ -49,7 +49,10 @@ class ShortestPaths:
     predecessors: Table
 
     def path(self, k: int) -> Steps:
-        """Nodes of the best path with k edges, (k+1,) increasing; among equals the smallest predecessors."""
+        """Nodes of the best path with k edges, (k+1,) increasing; among equals the smallest predecessors.
+
+        Raises InvalidParameterError where no allowed path has k edges.
+        """
         edges = check_count("ShortestPaths.path", "k", k, low=0)
         if edges >= self.costs.size or not np.isfinite(self.costs[edges]):
             finite = np.flatnonzero(np.isfinite(self.costs))

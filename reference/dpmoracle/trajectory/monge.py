@@ -83,8 +83,8 @@ def certify(u: Array, v: Array) -> Array:
 def monge_defect(cost: ArrayLike) -> float:
     """Largest F[s,t] + F[s+1,t+1] - F[s,t+1] - F[s+1,t] over s + 1 < t: at most 0 where the cost is Monge.
 
-    Neighbours decide: every other quadruple is a sum of these. F[s,t] must be finite for all s < t; -inf is
-    returned for fewer than four nodes.
+    Neighbours decide: every other quadruple is a sum of these. -inf is returned for fewer than four nodes.
+    Raises InvalidParameterError for a cost that is not square, and for one that is not finite at some s < t.
     """
     matrix = as_cost("monge_defect", cost)
     if matrix.shape[0] < 4:

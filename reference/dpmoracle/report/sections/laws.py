@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from ...claims.world import World
 from ...errors import InvalidParameterError
 from ...mixture import GaussianMixture
 
-__all__ = ["SAMPLES", "Law", "compared_laws", "data_law", "law_mmse", "sampling_law"]
+__all__ = ["SAMPLES", "Law", "compared_laws", "data_law", "law_mmse"]
 
 #: of an estimate of V
 SAMPLES = 200
@@ -20,19 +20,17 @@ SAMPLES = 200
 
 @dataclass(frozen=True)
 class Law:
-    """A law whose chains are compared; few, points and counts say at what size the distances of samples are taken.
+    """A law whose chains are compared.
 
     method : of `compare_chains`
-    few    : samples of a batch, batches     points : of a data set, the most that distances can afford
+    work   : how much may be spent on the samples of one sampler, as `batch_size` counts it
     """
 
     name: str
     label: str
     q0: GaussianMixture
     method: str | None
-    few: tuple[int, int] = (400, 6)
-    counts: tuple[int, ...] = (10, 25, 50)
-    points: int | None = None
+    work: float = 4e9
 
     @property
     def told(self) -> str:
@@ -45,13 +43,13 @@ def compared_laws(world: World, cloud: Cloud) -> list[Law]:
     wide = GaussianMixture([0.5, 0.5], [[0.0], [0.3]], [0.02, 2.0], "spherical")
     laws = [
         Law("line", "three Gaussians in one dimension", world.lines["three gaussians"], None),
-        Law("wide", "a narrow and a wide Gaussian in one dimension", wide, None, few=(1000, 8)),
+        Law("wide", "a narrow and a wide Gaussian in one dimension", wide, None),
         Law("plane", "three Gaussians in 10 dimensions", world.planes["plane in d=10"], None),
     ]
     data = data_law(cloud)[0]
     if data is None:
         return laws
-    return [Law("data", cloud.label, data, "monte carlo", few=(100, 4), counts=(10, 25), points=200), *laws]
+    return [Law("data", cloud.label, data, "monte carlo", 3.6e10), *laws]
 
 
 def data_law(cloud: Cloud) -> tuple[GaussianMixture | None, str]:
@@ -60,15 +58,6 @@ def data_law(cloud: Cloud) -> tuple[GaussianMixture | None, str]:
         return GaussianMixture.from_points(cloud.points), ""
     except InvalidParameterError as error:
         return None, str(error)
-
-
-def sampling_law(law: Law) -> Law:
-    """The same law, or no more of its points than distances can afford."""
-    count = law.q0.n_components
-    if law.points is None or count <= law.points:
-        return law
-    some = GaussianMixture.from_points(law.q0.means[:: -(-count // law.points)])
-    return replace(law, q0=some, label=f"{some.n_components} points of {law.label}")
 
 
 def law_mmse(world: World, law: Law) -> NDArray[np.float64]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,25 +19,26 @@ from .distances import (
     exact_distances,
     exact_table,
     exact_verdict,
+    joint_level,
     law_distances,
     sample_table,
     sample_verdict,
 )
-from .laws import SAMPLES, Law, compared_laws, data_law, law_mmse, sampling_law
+from .laws import SAMPLES, Law, compared_laws, data_law, law_mmse
 
 __all__ = ["chain_table", "chain_verdict", "law_chains", "law_figure", "optimum_section"]
 
 
-def optimum_section(world: World, cloud: Cloud) -> Section:
-    """Figures and tables of KL, and of sample distances, on the data and on three mixtures."""
+def optimum_section(world: World, cloud: Cloud, tell: Callable[[str], object] = lambda what: None) -> Section:
+    """Figures and tables of KL, and of sample distances, on the data and on three mixtures.
+
+    tell : called with what comes next, where it takes seconds
+    """
     laws, refused = compared_laws(world, cloud), data_law(cloud)[1]
     chains = {law: law_chains(world, law) for law in laws}
     mmse = {law: law_mmse(world, law) for law in laws}
-    sampled = {}
-    for law, v in mmse.items():
-        few = sampling_law(law)
-        label = "{}, {} batches of {}".format(few.label, *few.few[::-1])
-        sampled[label] = law_distances(world, few, v if few is law else law_mmse(world, few))
+    level = joint_level(world, len(laws))
+    sampled = {law.label: law_distances(world, law, v, level, tell) for law, v in mmse.items()}
     lines = [law for law in laws if law.q0.d == 1 and law.method is None]
     exact = {law.label: exact_distances(world, law, mmse[law]) for law in lines}
     return Section(

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...claims.world import World
-from ...comparison import SAMPLERS
 from ...distances import energy_distance
 from ...mixture import GaussianMixture
 from ...oracle import Oracle
 from ...reverse_step import lambda2_ddim
+from ...sample_comparison import SAMPLERS
 from ...sampler import sample
 from ...solvers import dpm_multistep, heun, unipc
 from ...solvers.grids import solver_nodes

@@ -38,16 +38,20 @@ def validate_sections(report: Report, points: Array, progress: Progress | None =
     """
     world = World(points, report.data, report.seed)
     cloud = Cloud.of(world, world.rng("report.data"))
+    sections: list[Section] = []
+
+    def tell(what: str) -> None:
+        if progress is not None:
+            progress(len(sections), len(makers), what)
+
     makers: dict[str, Callable[[], Section]] = {
-        "what the optimum buys": lambda: optimum_section(world, cloud),
+        "what the optimum buys": lambda: optimum_section(world, cloud, tell),
         "variances and trajectories": lambda: _step_section(world, cloud),
         "orders of the solvers": lambda: solver_section(world),
         "samplers": lambda: sampler_section(world),
     }
-    sections = []
-    for done, (what, make) in enumerate(makers.items()):
-        if progress is not None:
-            progress(done, len(makers), what)
+    for what, make in makers.items():
+        tell(what)
         sections.append(make())
     return tuple(sections)
 
