@@ -172,7 +172,12 @@ def hosted(folder: Path, change: tuple[str, str, str] | None = None) -> Iterator
         Device=_Device,
         Stream=Stream,
         get_current_stream=lambda: computing,
-        runtime=types.SimpleNamespace(getDevice=lambda: 0, memGetInfo=lambda: (2**30, 2**31)),
+        runtime=types.SimpleNamespace(
+            getDevice=lambda: 0,
+            getDeviceCount=lambda: 1,
+            memGetInfo=lambda: (2**30, 2**31),
+            CUDARuntimeError=RuntimeError,
+        ),
         memory=types.SimpleNamespace(OutOfMemoryError=MemoryError),
     )
     pinned = types.ModuleType("cupyx")

@@ -161,8 +161,10 @@ def test_memory_that_ends_is_named(built):
     with hosted(built) as gpu:
         import cupy
 
-        from dpmoracle_kernels.gpu.cuda import DeviceError
+        from dpmoracle_kernels.errors import DeviceError
 
         cupy.full = lambda *args: (_ for _ in ()).throw(MemoryError("out of memory"))
-        with pytest.raises(DeviceError, match=r"dense_layers: the device has 1 of 2 GiB free.*numba"):
+        with pytest.raises(
+            DeviceError, match=r"dense_layers: the device's memory ends.*1 GiB of 2 GiB are free.*numba"
+        ):
             gpu.dense_layers(np.zeros((3, 3)), 2)

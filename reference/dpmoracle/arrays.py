@@ -75,7 +75,9 @@ def _outside(method: Callable[P, Any], gpu: bool) -> Callable[P, Any]:
             dtype = _result_dtype(who, name, given, x)
             if there is None or given.dtype not in (np.float32, np.float64):
                 given = given.astype(np.float64, copy=False)
-            result = compute(self, given if there is None else there.adopt(given), *rest, **named)
+            if there is not None:
+                given = there.adopt(given)
+            result = compute(self, given, *rest, **named)
             if not isinstance(result, array_module(result).ndarray | np.generic):
                 return result
             out = _cast(who, name, result, dtype, given)

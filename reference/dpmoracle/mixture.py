@@ -263,14 +263,21 @@ class GaussianMixture:
     def parts(self, xp: Any = np) -> tuple[Array, Array, Array, Array | None]:
         """log_weights, means, spectrum and basis of `support`, as `posterior` takes them.
 
-        xp : NumPy, or CuPy for copies on its current device, which are kept for the next call
+        xp : NumPy, or CuPy for copies on its current device, which are kept for the next call. What takes more than
+             half of the memory that is free there stays on the host, and the kernels stream it
         """
         if xp is np:
             q = self.support
             return np.log(q.weights), q.means, q._spectrum, q._basis
         number = xp.cuda.runtime.getDevice()
         if number not in self._on_devices:
-            copies = tuple(part if part is None else xp.asarray(part) for part in self.parts())
+            parts = self.parts()
+            if (
+                2 * sum(0 if part is None else part.nbytes for part in parts)
+                > xp.cuda.runtime.memGetInfo()[0]
+            ):
+                return xp.asarray(parts[0]), *parts[1:]
+            copies = tuple(part if part is None else xp.asarray(part) for part in parts)
             xp.cuda.get_current_stream().synchronize()  # other streams may be the next to read them
             self._on_devices[number] = copies
         return self._on_devices[number]

@@ -12,22 +12,10 @@ import cupy
 import numpy as np
 
 from ..errors import DeviceError
+from .cuda import require_device
 from .memory import explained
 
-__all__ = ["adopt", "place", "release", "require_device"]
-
-
-def require_device(who: str) -> None:
-    """Raise DeviceError where CuPy finds no CUDA device."""
-    try:
-        count, reason = cupy.cuda.runtime.getDeviceCount(), "CuPy counts 0"
-    except cupy.cuda.runtime.CUDARuntimeError as error:
-        count, reason = 0, str(error)
-    if not count:
-        raise DeviceError(
-            f"{who}: backend='cupy' needs a CUDA device, and there is none here ({reason}). "
-            "Use backend='auto', 'numba' or 'numpy'"
-        )
+__all__ = ["adopt", "place", "release"]
 
 
 @contextmanager

@@ -35,7 +35,9 @@ def mixture_score(x: Any, a: Any, sigma: Any, log_weights: Any, means: Any, spec
 
 
 @on_device(stays=("means", "spectrum", "basis"))
-def mixture_moments(x: Any, a: Any, sigma: Any, log_weights: Any, means: Any, spectrum: Any, basis: Any) -> Any:
+def mixture_moments(
+    x: Any, a: Any, sigma: Any, log_weights: Any, means: Any, spectrum: Any, basis: Any
+) -> Any:
     """Twin of dpmoracle.posterior.mixture_moments: (B, d) E[x_0|x] and (B,) Tr Cov(x_0|x), in the dtype of x.
 
     Arguments as there; a mixture on the host as for `mixture_score`.
@@ -82,13 +84,17 @@ class _Mixture(NamedTuple):
         for found in zip(*streams):
             cut, blocks = found[0][0], [block.astype(np.float64, copy=False) for _, block in found]
             spectrum = fixed if self.shared else blocks[1]
-            yield _Part(cut, self.log_weights[cut], blocks[0], spectrum, None if self.basis is None else blocks[-1])
+            yield _Part(
+                cut, self.log_weights[cut], blocks[0], spectrum, None if self.basis is None else blocks[-1]
+            )
 
     def take(self, which: Any) -> _Part:
         """The components `which`, (L,) integers on the device; their `cut` says nothing."""
 
         def some(array: Any) -> Any:
-            picked = array[which] if isinstance(array, cupy.ndarray) else cupy.asarray(array[cupy.asnumpy(which)])
+            picked = (
+                array[which] if isinstance(array, cupy.ndarray) else cupy.asarray(array[cupy.asnumpy(which)])
+            )
             return picked.astype(np.float64, copy=False)
 
         spectrum = cupy.asarray(self.spectrum) if self.shared else some(self.spectrum)
@@ -96,9 +102,7 @@ class _Mixture(NamedTuple):
         return _Part(slice(0), self.log_weights[which], some(self.means), spectrum, basis)
 
 
-def _posterior(
-    x: Any, a: Any, sigma: Any, log_weights: Any, means: Any, spectrum: Any, basis: Any
-) -> _Found:
+def _posterior(x: Any, a: Any, sigma: Any, log_weights: Any, means: Any, spectrum: Any, basis: Any) -> _Found:
     x, a, sigma, log_weights = (value.astype(np.float64, copy=False) for value in (x, a, sigma, log_weights))
     means, spectrum, basis = (_placed(value) for value in (means, spectrum, basis))
     frame = None
@@ -159,7 +163,16 @@ def _leading(x: Any, a: Any, s2: Any, mixture: _Mixture, size: int) -> Any:
             table = cupy.matmul(x[None] - a[:, None] * part.means[:, None], part.basis)
         logits = cupy.empty((len(x), len(part.means)))
         by_row, by_part = _strides(table)
-        args = (table, by_row, by_part, a, s2, part.log_weights, _columns(part.means), _columns(part.spectrum))
+        args = (
+            table,
+            by_row,
+            by_part,
+            a,
+            s2,
+            part.log_weights,
+            _columns(part.means),
+            _columns(part.spectrum),
+        )
         sized = (*logits.shape, x.shape[1], part.spectrum.shape[1], mixture.shared, centred)
         _launch("rank", logits.size, (*args, logits, *map(np.int32, sized)))
         first = logits.argmax(1)
@@ -238,7 +251,9 @@ def _weights(
     lead_tables = (leads.log_weights, leads.means, leads.spectrum)
     shape = (count, size, len(leads.means), d, part.spectrum.shape[1], shared, turned)
     args = (*vectors, np.int64(by_row), np.int64(by_part), away, *_strides(away), apart, a, s2, slot)
-    _launch("compare", exponents.size, (*args, *tables, *lead_tables, exponents, squares, *map(np.int32, shape)))
+    _launch(
+        "compare", exponents.size, (*args, *tables, *lead_tables, exponents, squares, *map(np.int32, shape))
+    )
     lanes = 1 << min(7, max(0, (size - 1).bit_length() - 2))
     grid = -(-count // (_THREADS // lanes))
     merge = source("posterior").get_function("merge")
