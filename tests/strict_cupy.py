@@ -12,7 +12,7 @@ import types
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
@@ -54,7 +54,7 @@ class Device:
 
 
 class Stream(cuda_host.Stream):
-    stack: list[Stream] = []
+    stack: ClassVar[list[Stream]] = []
 
     def __init__(self, pointer: int = 0, non_blocking: bool = False) -> None:
         super().__init__(non_blocking)

@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .arrays import array_module
+from .arrays import array_module, to_numpy
 from .backends import lives_on_gpu
 from .errors import InvalidParameterError
 
@@ -49,8 +49,9 @@ def _array(who: str, name: str, value: Any, gpu: bool) -> NDArray[Any]:
 
 def check_finite(who: str, name: str, value: NDArray[np.float64]) -> None:
     """Refuse nan and inf, and say where they stand."""
-    bad = ~np.isfinite(value)
+    bad = ~array_module(value).isfinite(value)
     if bad.any():
+        bad = to_numpy(bad)
         at = np.atleast_1d(bad)
         raise InvalidParameterError(
             f"{who}: {name} must be finite; {int(bad.sum())} of {bad.size} entries are nan or inf, at {offenders(at)}"

@@ -303,7 +303,7 @@ class GaussianMixture:
             raise InvalidParameterError(f"{who}: {name} must have shape (..., {self.d}); got {x.shape}")
         far = min(_FAR, float(np.finfo(x.dtype).max))
         if not ((x >= -far) & (x <= far)).all():
-            check_finite(who, name, to_numpy(x))
+            check_finite(who, name, x)
             _refuse_huge(who, name, to_numpy(x))
         return x.reshape(-1, self.d), x.shape[:-1]
 

@@ -23,7 +23,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .backends import pick
+from .arrays import to_numpy
+from .backends import device, pick, within
 from .checking import as_float, check_count, check_finite, generator
 from .errors import InvalidParameterError
 from .estimate import Estimate
@@ -122,7 +123,7 @@ def shared_moments(
 ) -> Moments:
     """Moments over M samples of `shared_samples`, at T levels, in bounded memory; arguments as there.
 
-    backend   : "auto", "numpy" or "numba"; "auto" takes the kernel where the plain function would take seconds
+    backend   : "auto", "numpy", "numba" or "cupy"; "auto" takes Numba's kernel where plain code would take seconds
     precision : "float32" rounds the means, and the kernel then computes products and exponentials in float32 and
                 sums in float64: 1e-6 of the scale of the data, so no digits of a V far below that
     progress  : called as progress(done, total), in samples
@@ -151,11 +152,15 @@ def shared_moments(
     else:
         levels, rows = _HELD, max(1, min(_ROWS, _HELD // len(a)))
 
-    def block(some: slice, at: slice) -> Array:
-        drawn = (x0[some], noise[some], own[some])
-        return samples(*drawn, weights, means, tau2, a[at], sigma[at], estimator)
+    there = device("shared_moments", backend)
+    with within(there, "shared_moments", x0):
+        law = (weights, means if there is None else there.settle(means), tau2)
 
-    return Moments.of_blocks(block, (count, len(a)), rows, levels, progress)
+        def block(some: slice, at: slice) -> Array:
+            drawn = (x0[some], noise[some], own[some])
+            return to_numpy(samples(*drawn, *law, a[at], sigma[at], estimator))
+
+        return Moments.of_blocks(block, (count, len(a)), rows, levels, progress)
 
 
 def plain_seconds(samples: int, levels: int, means: Array, estimator: str) -> float:

@@ -13,9 +13,9 @@ import numpy as np
 
 from ..errors import DeviceError
 from .cuda import require_device
-from .memory import explained
+from .memory import explained, free_bytes
 
-__all__ = ["adopt", "place", "release"]
+__all__ = ["adopt", "place", "release", "settle"]
 
 
 @contextmanager
@@ -33,7 +33,7 @@ def place(who: str, *values: Any) -> Iterator[None]:
             f"{who}: all arrays must be on one device; they are on devices {', '.join(map(str, sorted(places)))}. "
             "Move them to one, with tensor.to('cuda:0') or, in CuPy, under `with cupy.cuda.Device(0)`"
         )
-    rows = math.prod(getattr(values[0], "shape", ())[:-1])
+    rows = math.prod(getattr(values[0], "shape", ())[:-1]) if values else 1
     with ExitStack() as stack:
         for number in places:
             stack.enter_context(cupy.cuda.Device(number))
@@ -64,6 +64,11 @@ def adopt(value: Any) -> Any:
     if _device(value) is not None:
         return cupy.from_dlpack(value)
     return cupy.asarray(np.asarray(value, dtype=value.dtype.newbyteorder("=")))
+
+
+def settle(array: Any) -> Any:
+    """A copy on the current device of a NumPy array; itself where that takes more than half of what is free there."""
+    return array if 2 * array.nbytes > free_bytes() else adopt(array)
 
 
 def release(array: Any, like: Any) -> Any:
