@@ -15,6 +15,7 @@ import numpy as np
 
 from .blocks import rows_that_fit, stream
 from .cuda import on_device, source
+from .posterior_level import moments_by_level, score_by_level
 
 __all__ = ["mixture_moments", "mixture_score"]
 
@@ -22,6 +23,7 @@ _LOG_2PI, _LOG_2 = math.log(2 * math.pi), math.log(2.0)
 _RETRIES = 3  # changes of the leading component
 _THREADS = 128  # as in posterior.cu
 _ROWS = 2**16  # of one block: enough to fill the device
+_FLAT = ("log_prob", "trace")  # one number for each row
 
 
 @on_device(stays=("means", "spectrum", "basis"))
@@ -30,8 +32,7 @@ def mixture_score(x: Any, a: Any, sigma: Any, log_weights: Any, means: Any, spec
 
     Arguments as there. A mixture on the host that does not fit beside the rows is streamed in blocks of components.
     """
-    found = _posterior(x, a, sigma, log_weights, means, spectrum, basis)
-    return found.log_prob.astype(x.dtype, copy=False), found.score.astype(x.dtype, copy=False)
+    return _fastest(score_by_level, x, a, sigma, (log_weights, means, spectrum, basis), ("log_prob", "score"))
 
 
 @on_device(stays=("means", "spectrum", "basis"))
@@ -40,8 +41,7 @@ def mixture_moments(x: Any, a: Any, sigma: Any, log_weights: Any, means: Any, sp
 
     Arguments as there; a mixture on the host as for `mixture_score`.
     """
-    found = _posterior(x, a, sigma, log_weights, means, spectrum, basis)
-    return found.mean.astype(x.dtype, copy=False), found.trace.astype(x.dtype, copy=False)
+    return _fastest(moments_by_level, x, a, sigma, (log_weights, means, spectrum, basis), ("mean", "trace"))
 
 
 class _Found(NamedTuple):
@@ -96,17 +96,32 @@ class _Mixture(NamedTuple):
         return _Part(slice(0), self.log_weights[which], some(self.means), spectrum, basis)
 
 
-def _posterior(
-    x: Any, a: Any, sigma: Any, log_weights: Any, means: Any, spectrum: Any, basis: Any
-) -> _Found:
-    x, a, sigma, log_weights = (value.astype(np.float64, copy=False) for value in (x, a, sigma, log_weights))
-    means, spectrum, basis = (_placed(value) for value in (means, spectrum, basis))
+def _fastest(by_level: Any, x: Any, a: Any, sigma: Any, law: tuple[Any, ...], names: tuple[str, str]) -> Any:
+    """Two results for the rows x: by level where that is as good, the rest with care."""
+    real = np.float32 if x.dtype == np.float32 else np.float64
+    x, a, sigma = x.astype(real, copy=False), a.astype(np.float64, copy=False), sigma.astype(np.float64, copy=False)
+    log_weights = law[0].astype(np.float64, copy=False)
+    means, spectrum, basis = (_placed(value) for value in law[1:])
     frame = None
-    if basis is not None and len(basis) == 1:
+    if basis is not None and len(basis) == 1:  # one basis: everything in its coordinates
         frame, basis = cupy.asarray(basis[0]), None
-        x, means = x @ frame, cupy.asarray(means) @ frame
+        x, means = x @ frame.astype(real, copy=False), cupy.asarray(means) @ frame
     mixture = _Mixture(log_weights, means, spectrum, basis)
-    (count, d), size = x.shape, len(means)
+    if all(value is None or isinstance(value, cupy.ndarray) for value in mixture):
+        *out, left = by_level(x, a, sigma, mixture)
+    else:
+        out, left = [cupy.empty(len(x) if name in _FLAT else x.shape, dtype=real) for name in names], slice(None)
+    if isinstance(left, slice) or len(left):
+        found = _careful(x[left].astype(np.float64, copy=False), a[left], sigma[left], mixture)
+        for whole, name in zip(out, names):
+            whole[left] = getattr(found, name)
+    if frame is not None:
+        out = [value @ frame.T.astype(real, copy=False) if value.ndim == 2 else value for value in out]
+    return tuple(out)
+
+
+def _careful(x: Any, a: Any, sigma: Any, mixture: _Mixture) -> _Found:
+    basis, (count, d), size = mixture.basis, x.shape, len(mixture.means)
     out = _Found(cupy.empty(count), cupy.empty((count, d)), cupy.empty((count, d)), cupy.empty(count))
     width = 5 * d + 4 if basis is not None else 2  # doubles of a row for each component
     rows = min(_ROWS, rows_that_fit(8 * (12 * d + min(size, 1024) * width), 0.4))
@@ -115,8 +130,6 @@ def _posterior(
         some = slice(start, start + rows)
         for whole, part in zip(out, _rows(x[some], a[some], sigma[some], mixture, block)):
             whole[some] = part
-    if frame is not None:
-        out = out._replace(score=out.score @ frame.T, mean=out.mean @ frame.T)
     return out
 
 
