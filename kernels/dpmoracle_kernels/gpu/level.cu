@@ -24,7 +24,6 @@ struct Axes {
     {
         return factor[(long long)(kinds == 1 ? 0 : i) * columns + (columns == 1 ? 0 : k)];
     }
-    __device__ REAL whole(int i, int k, int m) const { return times(i, k) * x[(long long)k * rows + m]; }
     __device__ REAL operator()(int i, int k, int m) const
     {
         return times(i, k) * (x[(long long)k * rows + m] - centre[(long long)i * d + k]);
@@ -36,10 +35,10 @@ struct Bases {
     const REAL *products, *shift;
     int rows, d;
 
-    __device__ REAL whole(int i, int k, int m) const { return products[((long long)i * d + k) * rows + m]; }
     __device__ REAL operator()(int i, int k, int m) const
     {
-        return whole(i, k, m) - shift[(long long)i * d + k];
+        const long long line = (long long)i * d + k;
+        return products[line * rows + m] - shift[line];
     }
 };
 
@@ -181,9 +180,11 @@ extern "C" __global__ void score_bases(const REAL *products, const REAL *shift, 
     fill_score(Bases{products, shift, rows, d}, weights, score, rows, components, d);
 }
 
-template <class Draw>
-__device__ void fill_mean(Draw draw, const REAL *home, const REAL *fixed, const double *weights, const int *which,
-                          REAL *mean, double *between, int rows, int components, int d)
+// E[x_0|x] and the variance between the components' means E_i[x_0|x], both from their differences to that of the
+// leading component c: mean = lead(k) + sum of weight * off(i, k).
+template <class Offsets>
+__device__ void fill_mean(Offsets offsets, const double *weights, const int *which, REAL *mean, double *between,
+                          int rows, int components, int d)
 {
     const int m = blockIdx.x * THREADS + threadIdx.x;
     if (m >= rows)
@@ -191,46 +192,87 @@ __device__ void fill_mean(Draw draw, const REAL *home, const REAL *fixed, const 
     const int c = which[m] < components ? which[m] : 0;
     for (int first = blockIdx.y * TILE; first < d; first += gridDim.y * TILE) {
         double total[TILE] = {}, square[TILE] = {};
-        REAL own[TILE], lead[TILE];
-        for (int j = 0; j < TILE; ++j) {
-            own[j] = first + j < d ? draw(c, first + j, m) : (REAL)0;
-            lead[j] = first + j < d ? home[(long long)c * d + first + j] : (REAL)0;
-        }
+        REAL own[TILE];
+        for (int j = 0; j < TILE; ++j)
+            own[j] = first + j < d ? offsets.pull(c, first + j, m) : (REAL)0;
         for (int i = 0; i < components; ++i) {
             const double weight = weights[(long long)i * rows + m];
             if (weight == 0.0 || i == c)
                 continue;
             for (int j = 0; j < TILE; ++j)
                 if (first + j < d) {
-                    const int k = first + j;
-                    const double off = (home[(long long)i * d + k] - lead[j]) + (draw(i, k, m) - own[j]);
+                    const double off = offsets(i, c, first + j, m, own[j]);
                     total[j] += weight * off;
                     square[j] += weight * off * off;
                 }
         }
         for (int j = 0; j < TILE && first + j < d; ++j) {
             const long long at = (long long)(first + j) * rows + m;
-            mean[at] = (REAL)(fixed[(long long)c * d + first + j] + draw.whole(c, first + j, m) + total[j]);
+            mean[at] = (REAL)(offsets.lead(c, first + j, m, own[j]) + total[j]);
             between[at] = square[j] - total[j] * total[j];
         }
     }
 }
 
-// mean (d, rows) = E[x_0|x], and the variance (d, rows) between the components' means E_i[x_0|x] = m_i + a S_i P_i
-// (x - a m_i), both from their differences to the leading component's.
-// home, fixed : (components, d) m_i and sigma^2 P_i m_i        slope : a S_i P_i as `inverse`, or its products
+// E_i - E_c = sigma^2 P_i (Delta + a (S_i - S_c) P_c (x - a m_c)): no digit is lost however close or wide they are.
+struct AxesOffsets {
+    Axes pull;
+    const REAL *home, *spectrum;
+    REAL a, variance;
+
+    __device__ REAL e(int i, int k) const
+    {
+        return spectrum[(long long)(pull.kinds == 1 ? 0 : i) * pull.columns + (pull.columns == 1 ? 0 : k)];
+    }
+    __device__ REAL operator()(int i, int c, int k, int, REAL own) const
+    {
+        const REAL delta = home[(long long)i * pull.d + k] - home[(long long)c * pull.d + k];
+        const REAL bend = pull.kinds == 1 ? (REAL)0 : a * (e(i, k) - e(c, k)) * own;
+        return variance * pull.times(i, k) * (delta + bend);
+    }
+    __device__ REAL lead(int c, int k, int m, REAL) const
+    {
+        const REAL here = pull.x[(long long)k * pull.rows + m];
+        return pull.times(c, k) * (variance * home[(long long)c * pull.d + k] + a * e(c, k) * here);
+    }
+};
+
+// With full covariances E_i = m_i + a S_i P_i (x - a m_i), or where reach = 1/a is given, x/a - sigma^2/a P_i
+// (x - a m_i), which keeps the digits of the differences where sigma^2 is small beside a^2 S_i.
+struct BasesOffsets {
+    Bases pull;
+    const REAL *home, *x;
+    REAL factor, reach;
+
+    __device__ REAL operator()(int i, int c, int k, int m, REAL own) const
+    {
+        const REAL apart = factor * (pull(i, k, m) - own);
+        return reach > 0 ? apart : home[(long long)i * pull.d + k] - home[(long long)c * pull.d + k] + apart;
+    }
+    __device__ REAL lead(int c, int k, int m, REAL own) const
+    {
+        const REAL from = reach > 0 ? reach * x[(long long)k * pull.rows + m] : home[(long long)c * pull.d + k];
+        return from + factor * own;
+    }
+};
+
+// mean (d, rows) = E[x_0|x], and between (d, rows) the variance between the components' means.
+// home : (components, d) m_i        spectrum : as `inverse`, eigenvalues of S_i
 // Launch: grid (ceil(rows / THREADS), at most ceil(d / TILE)), THREADS threads.
-extern "C" __global__ void mean_axes(const REAL *x, const REAL *centre, const REAL *slope, const REAL *home,
-                                     const REAL *fixed, const double *weights, const int *which, REAL *mean,
-                                     double *between, int rows, int components, int d, int kinds, int columns)
+extern "C" __global__ void mean_axes(const REAL *x, const REAL *centre, const REAL *inverse, const REAL *home,
+                                     const REAL *spectrum, REAL a, REAL variance, const double *weights,
+                                     const int *which, REAL *mean, double *between, int rows, int components, int d,
+                                     int kinds, int columns)
 {
-    fill_mean(Axes{slope, centre, x, rows, d, kinds, columns}, home, fixed, weights, which, mean, between, rows,
-              components, d);
+    const Axes pull{inverse, centre, x, rows, d, kinds, columns};
+    fill_mean(AxesOffsets{pull, home, spectrum, a, variance}, weights, which, mean, between, rows, components, d);
 }
 
-extern "C" __global__ void mean_bases(const REAL *products, const REAL *shift, const REAL *home, const REAL *fixed,
-                                      const double *weights, const int *which, REAL *mean, double *between, int rows,
-                                      int components, int d)
+// products, shift : of a S_i P_i and factor 1, or of P_i with factor -sigma^2/a and reach 1/a, else 0
+extern "C" __global__ void mean_bases(const REAL *x, const REAL *products, const REAL *shift, const REAL *home,
+                                      REAL factor, REAL reach, const double *weights, const int *which, REAL *mean,
+                                      double *between, int rows, int components, int d)
 {
-    fill_mean(Bases{products, shift, rows, d}, home, fixed, weights, which, mean, between, rows, components, d);
+    const BasesOffsets offsets{Bases{products, shift, rows, d}, home, x, factor, reach};
+    fill_mean(offsets, weights, which, mean, between, rows, components, d);
 }

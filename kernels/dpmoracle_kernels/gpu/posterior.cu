@@ -10,6 +10,22 @@
 // axes serve all components by_part is 0. Tables of the mixture are (d, components), so neighbouring threads read
 // neighbouring components.
 
+// A sum over directions in two stages, so that its rounding does not grow with their number.
+struct Sum {
+    double whole = 0.0, part = 0.0;
+
+    __device__ void add(int k, double term)
+    {
+        part += term;
+        if (k % 64 == 63) {
+            whole += part;
+            part = 0.0;
+        }
+    }
+
+    __device__ double value() const { return whole + part; }
+};
+
 // log(v/reference) summed over directions with few logarithms: of 1 + p through log1p, of other ratios by products.
 struct LogRatio {
     double sum = 0.0, near = 0.0, far = 1.0;
@@ -141,7 +157,8 @@ extern "C" __global__ void compare(const double *y, double *pull, const double *
     const double scale = a[m], s2 = variance[m];
     const long long mine = m * by_row + i * by_part;
     const double *away_from = x + m * away_row + i * away_part;
-    double total = 0.0, square = 0.0, within = 0.0, e = 0.0, inverse = 1.0;
+    Sum total, square, within;
+    double e = 0.0, inverse = 1.0;
     LogRatio ratio;
     for (int k = 0; k < d; ++k) {
         if (k < columns) {
@@ -166,17 +183,15 @@ extern "C" __global__ void compare(const double *y, double *pull, const double *
             gap += h;
         }
         gap *= inverse;
-        total += term;
-        square += gap * gap;
-        within += e * inverse;
+        total.add(k, term);
+        square.add(k, gap * gap);
+        within.add(k, e * inverse);
         if (turned)
             pull[mine + k] = gap;
     }
-    total += log_weights[i] - lead_weights[c];
-    if (!shared)
-        total -= 0.5 * (d / columns) * ratio.value();
-    exponents[at] = total;
-    squares[at] = s2 * (within + s2 * square);
+    const double volumes = shared ? 0.0 : 0.5 * (d / columns) * ratio.value();
+    exponents[at] = total.value() + (log_weights[i] - lead_weights[c] - volumes);
+    squares[at] = s2 * (within.value() + s2 * square.value());
 }
 
 constexpr int THREADS = 128;

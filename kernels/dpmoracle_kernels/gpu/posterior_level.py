@@ -4,8 +4,8 @@ Weights come from the distances themselves, q_i = (x - a m_i)·P_i(x - a m_i) wi
 
     r_i ∝ w_i det(P_i)^½ exp(-q_i/2),   ∇log = -Σ_i r_i P_i(x - a m_i),   E_i[x_0|x] = m_i + a S_i P_i(x - a m_i),
 
-so full covariances take one cuBLAS product with all P_i side by side (two for moments), and nothing is divided in a
-pass. That keeps the digits while the least q is moderate and no V_i = P_i⁻¹ is much narrower one way than another.
+so full covariances take one cuBLAS product with all P_i side by side (two for moments at low SNR), and nothing is
+divided in a pass. That keeps the digits while the least q is moderate and no V_i = P_i⁻¹ is much narrower one way than another.
 Rows further out, levels with such a V_i, and levels of few rows are left to the careful way of `posterior`.
 """
 
@@ -34,19 +34,20 @@ _GRID = 2**15  # blocks along the second axis at most; a kernel strides over the
 
 
 class _Table(NamedTuple):
-    """What one level contributes; REAL in the dtype of x but for what is added to logits."""
+    """What one level contributes; in the dtype of x but for what is added to logits."""
 
+    level: tuple[float, float]
     origin: Any  # (d,) a times what the means are counted from
     shift: Any  # (d,) what the means are counted from
     home: Any  # (C, d) m_i
     centre: Any  # (C, d) a m_i
-    fixed: Any  # (C, d) σ² P_i m_i
     inverse: Any  # (C or 1, d or 1), P_i in the axes; or (C d, d), all P_i one below the other
-    slope: Any  # a S_i P_i likewise
+    spectrum: Any  # (C or 1, d or 1)
+    slope: Any  # (C d, d) a S_i P_i where P_i is full, and σ² is not small beside a² S_i
     share: Any  # (C,) float64, log of w_i times the density of component i at its mean
     within: Any  # (C,) float64, Tr S_i of the posterior
     pulled: Any  # (C, d) P_i a m_i where P_i is full
-    drawn: Any  # (C, d) a² S_i P_i m_i likewise
+    drawn: Any  # (C, d) a² S_i P_i m_i where there is a slope
 
 
 def score_by_level(x: Any, a: Any, sigma: Any, law: tuple[Any, ...]) -> tuple[Any, Any, Any]:
@@ -75,13 +76,18 @@ def moments_by_level(x: Any, a: Any, sigma: Any, law: tuple[Any, ...]) -> tuple[
     for rows, here, table in _levels(x, a, sigma, law, left):
         weights = _weigh(here, table)
         out, between = cupy.empty_like(weights.x), cupy.empty(weights.x.shape)
-        given = (table.home, table.fixed, weights.values, weights.which, out, between)
-        shape = (weights.x.shape[1], len(table.share), len(out))
+        rest = (weights.values, weights.which, out, between, weights.x.shape[1], len(table.share), len(out))
+        a_, s2 = table.level[0], table.level[1] ** 2
         if weights.products is None:
-            args = (weights.x, table.centre, table.slope, *given, *shape, *table.slope.shape)
+            law_of = (table.inverse, table.home, table.spectrum)
+            args = (weights.x, table.centre, *law_of, a_, s2, *rest, *table.inverse.shape)
             _tiled("mean_axes", x.dtype, out.shape, args)
+        elif table.drawn is None:
+            args = (weights.x, weights.products, table.pulled, table.home, -s2 / a_, 1 / a_, *rest)
+            _tiled("mean_bases", x.dtype, out.shape, args)
         else:
-            _tiled("mean_bases", x.dtype, out.shape, (table.slope @ weights.x, table.drawn, *given, *shape))
+            args = (weights.x, table.slope @ weights.x, table.drawn, table.home, 1.0, 0.0, *rest)
+            _tiled("mean_bases", x.dtype, out.shape, args)
         mean[rows], trace[rows] = out.T + table.shift, weights.spread + between.sum(0)
         left.append(_refused(rows, weights))
     return mean, trace, _all(left)
@@ -165,26 +171,34 @@ def _table(a: float, sigma: float, law: tuple[Any, ...], real: Any) -> _Table | 
         return None
     if basis is not None and bool((v.max(1) > _UNEVEN[np.dtype(real).name] * v.min(1)).any()):
         return None
-    repeats = d // spectrum.shape[1]
-    share = log_weights - 0.5 * (repeats * cupy.log(v).sum(1) + d * _LOG_2PI)
-    within = cupy.zeros(size) + repeats * (sigma * sigma * spectrum / v).sum(1)
-    inverse, slope = 1.0 / v, a * spectrum / v
-    shift = cupy.zeros(d) if basis is None else means.mean(0)
-    home, pulled, drawn = means - shift, None, None
-    if basis is None:
-        fixed = sigma * sigma * inverse * home
-    else:
-        inverse, slope = (cupy.matmul(basis * f[:, None, :], basis.swapaxes(1, 2)) for f in (inverse, slope))
-        pull = cupy.matmul(inverse, home[:, :, None])[:, :, 0]
-        drawn = a * cupy.matmul(slope, home[:, :, None])[:, :, 0]
-        fixed, pulled = sigma * sigma * pull, a * pull
-        inverse, slope = inverse.reshape(size * d, d), slope.reshape(size * d, d)
+    share = log_weights - 0.5 * (d // spectrum.shape[1]) * _log_det(v, a * a * (spectrum - spectrum[:1]))
+    share = share - 0.5 * d * _LOG_2PI
+    within = cupy.zeros(size) + (d // spectrum.shape[1]) * (sigma * sigma * spectrum / v).sum(1)
+    inverse, shift = 1.0 / v, cupy.zeros(d) if basis is None else means.mean(0)
+    home, pulled, slope, drawn = means - shift, None, None, None
+    if basis is not None:
+        inverse, pulled = _stacked(inverse, basis, a * home)
+        if float(spectrum.min()) * a * a < sigma * sigma:
+            slope, drawn = _stacked(a * spectrum / v, basis, a * home)
 
     def single(value: Any) -> Any:
         return None if value is None else cupy.ascontiguousarray(value.astype(real, copy=False))
 
-    tables = [single(f) for f in (a * shift, shift, home, a * home, fixed, inverse, slope)]
-    return _Table(*tables, share, within, single(pulled), single(drawn))
+    tables = [single(f) for f in (a * shift, shift, home, a * home, inverse, spectrum, slope)]
+    return _Table((a, sigma), *tables, share, within, single(pulled), single(drawn))
+
+
+def _log_det(v: Any, apart: Any) -> Any:
+    """(C or 1,) Σ log v, from the ratios to the first component, whose common part drops out of all weights."""
+    close = cupy.abs(apart) < 0.5 * v[:1]
+    ratio = cupy.where(close, cupy.log1p(cupy.where(close, apart / v[:1], 0.0)), cupy.log(v / v[:1]))
+    return cupy.log(v[:1]).sum(1) + ratio.sum(1)
+
+
+def _stacked(diagonal: Any, basis: Any, points: Any) -> tuple[Any, Any]:
+    """(C d, d) matrices U diag(f) Uᵀ one below the other, and (C, d) their products with the points."""
+    matrices = cupy.matmul(basis * diagonal[:, None, :], basis.swapaxes(1, 2))
+    return matrices.reshape(-1, basis.shape[2]), cupy.matmul(matrices, points[:, :, None])[:, :, 0]
 
 
 def _kernel(name: str, real: Any) -> Any:
@@ -192,7 +206,8 @@ def _kernel(name: str, real: Any) -> Any:
 
 
 def _tiled(name: str, real: Any, shape: tuple[int, int], args: tuple[Any, ...]) -> None:
-    """Launch over (what is tiled, rows); ints become the kernel's."""
+    """Launch over (what is tiled, rows); Python's numbers become the kernel's."""
     tiled, count = shape
     grid = (-(-count // _THREADS), min(_GRID, -(-tiled // _TILE)))
-    _kernel(name, real)(grid, (_THREADS,), tuple(np.int32(v) if isinstance(v, int) else v for v in args))
+    kinds = {int: np.int32, float: np.dtype(real).type}
+    _kernel(name, real)(grid, (_THREADS,), tuple(kinds.get(type(value), lambda v: v)(value) for value in args))
