@@ -197,13 +197,16 @@ extern "C" __global__ void compare(const double *y, double *pull, const double *
 constexpr int THREADS = 128;
 
 // Exponents of a block of components become weights relative to the largest exponent so far, which with its component,
-// the sum of the weights and their sum times `squares` is kept in top, best, total and second; rescale is what the sums
-// of earlier blocks are to be multiplied by. The smallest index wins a tie.
+// the sum of the weights, that of all but the leading component, and their sum times `squares` is kept in top, best,
+// total, others and second; rescale is what the sums of earlier blocks are to be multiplied by. The weight of the
+// leading component (which) is left as 0: it has no gap, and what the others add stays as exact as their weights. The
+// smallest index wins a tie.
 // Launch: ceil(rows / blockDim.y) blocks of blockDim.x lanes, a power of two, times blockDim.y rows, THREADS together.
-extern "C" __global__ void merge(double *exponents, const double *squares, double *top, int *best, double *total,
-                                 double *second, double *rescale, int rows, int components, int first)
+extern "C" __global__ void merge(double *exponents, const double *squares, const int *which, double *top, int *best,
+                                 double *total, double *others, double *second, double *rescale, int rows,
+                                 int components, int first)
 {
-    __shared__ double largest[THREADS], sums[THREADS], seconds[THREADS];
+    __shared__ double largest[THREADS], sums[THREADS], rest[THREADS], seconds[THREADS];
     __shared__ int where[THREADS];
     const int lane = threadIdx.x, lanes = blockDim.x, spot = threadIdx.y * lanes + lane;
     const int m = blockIdx.x * blockDim.y + threadIdx.y;
@@ -231,19 +234,23 @@ extern "C" __global__ void merge(double *exponents, const double *squares, doubl
         __syncthreads();
     }
     peak = largest[threadIdx.y * lanes];
-    double sum = 0.0, spread = 0.0;
+    double sum = 0.0, other = 0.0, spread = 0.0;
     for (int i = lane; inside && i < components; i += lanes) {
         const double weight = exp(exponents[row + i] - peak);
-        exponents[row + i] = weight;
+        const bool leads = first + i == which[m];
+        exponents[row + i] = leads ? 0.0 : weight;
         sum += weight;
+        other += leads ? 0.0 : weight;
         spread += weight * squares[row + i];
     }
     sums[spot] = sum;
+    rest[spot] = other;
     seconds[spot] = spread;
     __syncthreads();
     for (int half = lanes / 2; half > 0; half /= 2) {
         if (lane < half) {
             sums[spot] += sums[spot + half];
+            rest[spot] += rest[spot + half];
             seconds[spot] += seconds[spot + half];
         }
         __syncthreads();
@@ -252,6 +259,7 @@ extern "C" __global__ void merge(double *exponents, const double *squares, doubl
         const double factor = exp(before - peak);
         rescale[m] = factor;
         total[m] = factor * total[m] + sums[spot];
+        others[m] = factor * others[m] + rest[spot];
         second[m] = factor * second[m] + seconds[spot];
         top[m] = peak;
         best[m] = where[spot];
