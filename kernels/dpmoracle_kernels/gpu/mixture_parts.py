@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -44,31 +45,32 @@ class Mixture(NamedTuple):
 
     def parts(self, size: int) -> Iterator[Part]:
         """All components in blocks of `size`."""
-        streams = [stream(self.means, size)]
-        streams += [] if self.shared else [stream(self.spectrum, size)]
-        streams += [] if self.basis is None else [stream(self.basis, size)]
-        fixed = cupy.asarray(self.spectrum) if self.shared else None
-        for found in zip(*streams):
-            cut, blocks = found[0][0], [block for _, block in found]
-            spectrum = fixed if self.shared else blocks[1]
-            basis = None if self.basis is None else blocks[-1]
-            yield self._part(cut, self.log_weights[cut], blocks[0], spectrum, basis)
+        others = (_blocks(self.spectrum, size), _blocks(self.basis, size))
+        for (cut, means), (_, spectrum), (_, basis) in zip(stream(self.means, size), *others):
+            yield self._part(cut, self.log_weights[cut], means, spectrum, basis)
 
     def take(self, which: Any) -> Part:
         """The components `which`, (L,) integers on the device; their `cut` says nothing."""
 
         def some(array: Any) -> Any:
+            if array is None or (len(array) == 1 and len(self.means) > 1):
+                return None if array is None else cupy.asarray(array)
             on_device = isinstance(array, cupy.ndarray)
             return array[which] if on_device else cupy.asarray(array[cupy.asnumpy(which)])
 
-        spectrum = cupy.asarray(self.spectrum) if self.shared else some(self.spectrum)
-        basis = None if self.basis is None else some(self.basis)
-        return self._part(slice(0), self.log_weights[which], some(self.means), spectrum, basis)
+        return self._part(slice(0), self.log_weights[which], *map(some, self[1:4]))
 
     def _part(self, cut: slice, log_weights: Any, means: Any, spectrum: Any, basis: Any) -> Part:
         means = means.astype(self.real, copy=False)
         rest = (means, spectrum, basis)
         return Part(cut, log_weights, *(None if f is None else f.astype(np.float64, copy=False) for f in rest))
+
+
+def _blocks(array: Any, size: int) -> Iterator[tuple[Any, Any]]:
+    """`stream`, or without end the one that serves all components."""
+    if array is None or len(array) == 1:
+        return itertools.repeat((None, None if array is None else cupy.asarray(array)))
+    return stream(array, size)
 
 
 def placed(array: Any) -> Any:
