@@ -15,6 +15,7 @@ import cupy  # noqa: F401  what is missing for one kernel is missing here
 _MODULES = {
     "curves": ["certify", "cost_matrix", "sum_cost"],
     "dense": ["dense_layers"],
+    "features": ["pair_samples"],
     "moments": ["shared_samples"],
     "posterior": ["mixture_moments", "mixture_score"],
 }

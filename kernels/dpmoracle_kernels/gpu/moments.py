@@ -8,7 +8,7 @@ from typing import Any
 import cupy
 import numpy as np
 
-from ..statistics import STATISTICS, pair, scales
+from ..statistics import LOG2E, STATISTICS, pair, scales
 from .blocks import rows_that_fit, stream
 from .cuda import on_device, source
 
@@ -16,7 +16,7 @@ __all__ = ["shared_samples"]
 
 # As in shared.cu.
 _THREADS, _LEVELS = 128, 4
-_LOG2E = 1.4426950408889634
+_GRID = 2**15  # samples along the second axis of a grid, which ends at 65535
 #: Share of the norms below which the products have lost the digits of G.
 _NEAR = {"float64": 1e-4, "float32": 1e-2}
 #: Components of one product of weights in float32, whose sum over blocks is float64.
@@ -45,7 +45,7 @@ def shared_samples(
     at = scales(a, sigma, tau2)
     share = weights / weights.max()
     width = 3 if estimator == "pair" else x0.shape[1] + 2
-    rows = rows_that_fit(8 * (len(a) * width + 6 * x0.shape[1]), 0.25)
+    rows = min(_GRID, rows_that_fit(8 * (len(a) * width + 6 * x0.shape[1]), 0.25))
     out = cupy.empty((len(x0), len(a)))
     for some in _cuts(len(x0), rows):
         centre = cupy.asarray(means[own[some].get()] if isinstance(means, np.ndarray) else means[own[some]])
@@ -68,7 +68,7 @@ def _sums(p: Any, draw: Any, own: Any, centre: Any, share: Any, means: Any, at: 
     x0 = p + centre
     own_half, own_data, own_noise = 0.5 * _dot(centre, centre), _dot(x0, centre), _dot(draw, centre)
     both = [value.astype(real, copy=False) for value in (x0, draw)]
-    levels = [(_LOG2E * factor / at.total).astype(real) for factor in (at.a**2, at.a * at.sigma)]
+    levels = [(LOG2E * factor / at.total).astype(real) for factor in (at.a**2, at.a * at.sigma)]
     (count, d), T = p.shape, len(at.a)
     sums = cupy.zeros((count, T, 3 if estimator == "pair" else d + 2))
     size = rows_that_fit(means.dtype.itemsize * (4 * d + 2 * count + T), 0.4)

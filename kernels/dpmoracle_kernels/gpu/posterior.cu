@@ -10,6 +10,22 @@
 // axes serve all components by_part is 0. Tables of the mixture are (d, components), so neighbouring threads read
 // neighbouring components.
 
+// A sum over directions in two stages, so that its rounding does not grow with their number.
+struct Sum {
+    double whole = 0.0, part = 0.0;
+
+    __device__ void add(int k, double term)
+    {
+        part += term;
+        if (k % 64 == 63) {
+            whole += part;
+            part = 0.0;
+        }
+    }
+
+    __device__ double value() const { return whole + part; }
+};
+
 // log(v/reference) summed over directions with few logarithms: of 1 + p through log1p, of other ratios by products.
 struct LogRatio {
     double sum = 0.0, near = 0.0, far = 1.0;
@@ -141,7 +157,8 @@ extern "C" __global__ void compare(const double *y, double *pull, const double *
     const double scale = a[m], s2 = variance[m];
     const long long mine = m * by_row + i * by_part;
     const double *away_from = x + m * away_row + i * away_part;
-    double total = 0.0, square = 0.0, within = 0.0, e = 0.0, inverse = 1.0;
+    Sum total, square, within;
+    double e = 0.0, inverse = 1.0;
     LogRatio ratio;
     for (int k = 0; k < d; ++k) {
         if (k < columns) {
@@ -166,29 +183,30 @@ extern "C" __global__ void compare(const double *y, double *pull, const double *
             gap += h;
         }
         gap *= inverse;
-        total += term;
-        square += gap * gap;
-        within += e * inverse;
+        total.add(k, term);
+        square.add(k, gap * gap);
+        within.add(k, e * inverse);
         if (turned)
             pull[mine + k] = gap;
     }
-    total += log_weights[i] - lead_weights[c];
-    if (!shared)
-        total -= 0.5 * (d / columns) * ratio.value();
-    exponents[at] = total;
-    squares[at] = s2 * (within + s2 * square);
+    const double volumes = shared ? 0.0 : 0.5 * (d / columns) * ratio.value();
+    exponents[at] = total.value() + (log_weights[i] - lead_weights[c] - volumes);
+    squares[at] = s2 * (within.value() + s2 * square.value());
 }
 
 constexpr int THREADS = 128;
 
 // Exponents of a block of components become weights relative to the largest exponent so far, which with its component,
-// the sum of the weights and their sum times `squares` is kept in top, best, total and second; rescale is what the sums
-// of earlier blocks are to be multiplied by. The smallest index wins a tie.
+// the sum of the weights, that of all but the leading component, and their sum times `squares` is kept in top, best,
+// total, others and second; rescale is what the sums of earlier blocks are to be multiplied by. The weight of the
+// leading component (which) is left as 0: it has no gap, and what the others add stays as exact as their weights. The
+// smallest index wins a tie.
 // Launch: ceil(rows / blockDim.y) blocks of blockDim.x lanes, a power of two, times blockDim.y rows, THREADS together.
-extern "C" __global__ void merge(double *exponents, const double *squares, double *top, int *best, double *total,
-                                 double *second, double *rescale, int rows, int components, int first)
+extern "C" __global__ void merge(double *exponents, const double *squares, const int *which, double *top, int *best,
+                                 double *total, double *others, double *second, double *rescale, int rows,
+                                 int components, int first)
 {
-    __shared__ double largest[THREADS], sums[THREADS], seconds[THREADS];
+    __shared__ double largest[THREADS], sums[THREADS], rest[THREADS], seconds[THREADS];
     __shared__ int where[THREADS];
     const int lane = threadIdx.x, lanes = blockDim.x, spot = threadIdx.y * lanes + lane;
     const int m = blockIdx.x * blockDim.y + threadIdx.y;
@@ -216,19 +234,23 @@ extern "C" __global__ void merge(double *exponents, const double *squares, doubl
         __syncthreads();
     }
     peak = largest[threadIdx.y * lanes];
-    double sum = 0.0, spread = 0.0;
+    double sum = 0.0, other = 0.0, spread = 0.0;
     for (int i = lane; inside && i < components; i += lanes) {
         const double weight = exp(exponents[row + i] - peak);
-        exponents[row + i] = weight;
+        const bool leads = first + i == which[m];
+        exponents[row + i] = leads ? 0.0 : weight;
         sum += weight;
+        other += leads ? 0.0 : weight;
         spread += weight * squares[row + i];
     }
     sums[spot] = sum;
+    rest[spot] = other;
     seconds[spot] = spread;
     __syncthreads();
     for (int half = lanes / 2; half > 0; half /= 2) {
         if (lane < half) {
             sums[spot] += sums[spot + half];
+            rest[spot] += rest[spot + half];
             seconds[spot] += seconds[spot + half];
         }
         __syncthreads();
@@ -237,6 +259,7 @@ extern "C" __global__ void merge(double *exponents, const double *squares, doubl
         const double factor = exp(before - peak);
         rescale[m] = factor;
         total[m] = factor * total[m] + sums[spot];
+        others[m] = factor * others[m] + rest[spot];
         second[m] = factor * second[m] + seconds[spot];
         top[m] = peak;
         best[m] = where[spot];
