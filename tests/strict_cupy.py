@@ -28,6 +28,7 @@ class Traffic:
     """What was seen since the fake was made, or since `clear`."""
 
     arrays: int = 0  # arrays that came to the host
+    entries: int = 0  # of these arrays together
     numbers: int = 0  # single numbers that did
     uploads: int = 0  # NumPy arrays that went to the device
     launches: list[tuple[str, int, int]] = field(default_factory=list)  # kernel, device, stream
@@ -88,6 +89,7 @@ class Array(NDArrayOperatorsMixin):
 
     def get(self) -> Any:
         Array.traffic.arrays += 1
+        Array.traffic.entries += self.host.size
         return self.host.copy()
 
     def set(self, host: Any, stream: Any) -> None:
@@ -253,6 +255,7 @@ class Tensor:
     def numpy(self, *, force: bool = False) -> Any:
         assert force or not self.is_cuda
         Array.traffic.arrays += self.is_cuda
+        Array.traffic.entries += self.host.size
         return self.host.copy()
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
