@@ -11,12 +11,13 @@ from typing import Any
 
 import cupy  # noqa: F401  what is missing for one kernel is missing here
 
-#: module -> its kernels; a module that is named as a kernel would hide it
+#: module -> its kernels, and the context of their products; a module that is named as a kernel would hide it
 _MODULES = {
     "curves": ["certify", "cost_matrix", "sum_cost"],
     "dense": ["dense_layers"],
     "features": ["pair_samples"],
     "moments": ["shared_samples"],
+    "products": ["tf32"],
     "posterior": ["mixture_moments", "mixture_score"],
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
