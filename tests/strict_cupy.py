@@ -39,10 +39,11 @@ class Traffic:
 
 class Device:
     compute_capability = "90"
+    attributes: ClassVar[dict[str, int]] = {"MultiProcessorCount": 1}
     current = 0
 
-    def __init__(self, number: int) -> None:
-        self.id = number
+    def __init__(self, number: int | None = None) -> None:
+        self.id = Device.current if number is None else number
         self.before: list[int] = []
 
     def __enter__(self) -> Device:
@@ -52,6 +53,9 @@ class Device:
 
     def __exit__(self, *_: object) -> None:
         Device.current = self.before.pop()
+
+    def synchronize(self) -> None:
+        Stream.stack[-1].synchronize()
 
 
 class Stream(cuda_host.Stream):
@@ -229,6 +233,9 @@ def strict_cupy(folder: Path) -> Iterator[Any]:
             runtime=runtime,
             memory=types.SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
         )
+        runtime.getDeviceProperties = lambda number: {"name": b"Stand-in 1"}
+        runtime.runtimeGetVersion = runtime.driverGetVersion = lambda: 13000
+        cupy.__version__ = "14.0.0"
         cupy.traffic = Array.traffic
         cupy.traffic.clear()
         yield cupy

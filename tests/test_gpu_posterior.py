@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cuda_host import hosted, needs_compiler
-from posterior_cases import NAMED, problems
-from test_kernels_posterior import KINDS, NAMES, PLAIN, agrees, cases, difference, far_rows_agree, mixture, rows
+from test_kernels_posterior import (
+    NAMES,
+    agrees,
+    cases,
+)
 
 pytestmark = needs_compiler
 

@@ -167,7 +167,7 @@ def _table(a: float, sigma: float, law: tuple[Any, ...], real: Any) -> _Table | 
     size, d = means.shape
     v = a * a * spectrum + sigma * sigma
     least, largest = float(v.min()), float(v.max())
-    if not (1e-30 < least and largest < 1e30):
+    if not (least > 1e-30 and largest < 1e30):
         return None
     if basis is not None and bool((v.max(1) > _UNEVEN[np.dtype(real).name] * v.min(1)).any()):
         return None
