@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 
 from cuda_host import needs_compiler
-from dpmoracle.bench import gpu, gpu_work
+from dpmoracle.bench import gpu, gpu_peers, gpu_work
 from dpmoracle.bench.gpu_limits import DeviceLimits
 from dpmoracle.bench.gpu_peers import usable
 from dpmoracle.bench.harness import Contender
 from dpmoracle.bench.peers import Missing
+from dpmoracle.bench.softmax import Work
+from dpmoracle.shared import shared_samples
+from dpmoracle.trajectory.dense import dense_layers
 
 pytest.importorskip("threadpoolctl")
 
@@ -33,6 +36,8 @@ def small(monkeypatch):
         return draw(points[:40], 3, dtype, setting).some(6)
 
     monkeypatch.setattr(gpu_work, "draw", drawn)
+    for module in (gpu_peers, gpu_work):
+        monkeypatch.setattr(module, "load", lambda name: Missing(name, "not looked for"))
 
 
 @needs_compiler
@@ -92,6 +97,23 @@ def test_limits_count_what_the_kernels_do(cupy):
     sums = seed[(at[0] + at[1]) % 256] + seed[(at[0] + at[2] + at[3]) % 256]
     np.testing.assert_allclose(out.host, sums.min(0).sum((0, 1)), rtol=1e-13)
     assert DeviceLimits(quick=True).compare64 > 0
+
+
+@pytest.mark.peers
+def test_the_peers_compute_the_same(cupy):
+    pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    F = rng.random((30, 30))
+    program = gpu_peers.of_costs(F, "cpu")[0].call()
+    np.testing.assert_array_equal(program[3:, 29].numpy(), dense_layers(F, 29)[1][3:, 29])
+    points = rng.standard_normal((9, 2))
+    own = rng.integers(9, size=5)
+    work = Work(
+        points[own], rng.standard_normal((5, 2)), own, points, np.array([0.6, 0.3]), np.array([0.8, 0.9])
+    )
+    products = next(peer for peer in gpu_peers.of_v(work, 2, "cpu") if "products" in peer.name).call()
+    truth = shared_samples(*work[:3], np.ones(9), points, 0.0, work.a, work.sigma, "pair")
+    np.testing.assert_allclose(np.stack(products, 1) / 2, truth, rtol=1e-12)
 
 
 def test_a_peer_that_fails_is_missing_and_says_why():

@@ -126,9 +126,10 @@ def synchronized(call: Callable[[], Any]) -> Callable[[], Any]:
     """`call`, and the wait until the device has done it, on every stream."""
     import cupy
 
-    def done() -> None:
-        call()
+    def done() -> Any:
+        found = call()
         cupy.cuda.Device().synchronize()
+        return found
 
     return done
 

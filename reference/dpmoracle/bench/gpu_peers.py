@@ -20,51 +20,51 @@ __all__ = ["of_costs", "of_scores", "of_v", "usable"]
 Array = NDArray[Any]
 
 
-def of_v(work: Work, softmaxes: int) -> list[Contender | Missing]:
+def of_v(work: Work, softmaxes: int, place: str = "cuda") -> list[Contender | Missing]:
     """V by a softmax at each timestep (`softmaxes` of them, scaled), and by the algorithm of our kernel."""
     few = work.some(softmaxes)
     scale, note = len(work.a) / len(few.a), f"{len(few.a)} of {len(work.a)} timesteps, scaled"
     peers: list[Contender | Missing] = []
-    if isinstance(torch := _torch(), Missing):
+    if isinstance(torch := _torch(place), Missing):
         peers.append(torch)
     else:
-        plain = torch_softmax(few, scale, note, "cuda")
+        plain = torch_softmax(few, scale, note, place)
         peers += [_named(plain, "torch, softmax"), _compiled(torch, plain, "torch.compile, softmax")]
-        peers += [_products(torch, work, compiled) for compiled in (False, True)]
+        peers += [_products(torch, work, place, compiled) for compiled in (False, True)]
     absent = _no_jax()
     return [*peers, absent or _named(jax_softmax(few, scale, note), "JAX, softmax")]
 
 
-def of_scores(q: GaussianMixture, x: Array) -> list[Contender | Missing]:
+def of_scores(q: GaussianMixture, x: Array, place: str = "cuda") -> list[Contender | Missing]:
     """Scores in float32, as they are commonly written and with one product for all components."""
     peers: list[Contender | Missing] = []
-    if isinstance(torch := _torch(), Missing):
+    if isinstance(torch := _torch(place), Missing):
         peers.append(torch)
     else:
-        for plain in torch_scores(q, x, "cuda"):
+        for plain in torch_scores(q, x, place):
             assert isinstance(plain, Contender)  # torch is here
             peers += [plain, _compiled(torch, plain, plain.name.replace("torch", "torch.compile"))]
     return [*peers, _no_jax() or jax_scores(q, x)]
 
 
-def of_costs(F: Array) -> list[Contender | Missing]:
+def of_costs(F: Array, place: str = "cuda") -> list[Contender | Missing]:
     """The dense program, one layer after the other: (min,+) products of a row with the matrix."""
     n = len(F)
     above = np.where(np.tri(n, dtype=bool), np.inf, F)
     peers: list[Contender | Missing] = []
-    if isinstance(torch := _torch(), Missing):
+    if isinstance(torch := _torch(place), Missing):
         peers.append(torch)
     else:
-        costs = torch.from_numpy(above).cuda()
+        costs = torch.from_numpy(above).to(place)
 
         def layer(reached: Any) -> Any:
             return (reached[:, None] + costs).min(0)
 
         def program(layer: Callable[[Any], Any]) -> Callable[[], Any]:
             def call() -> Any:
-                reached = torch.full((n,), np.inf, dtype=torch.float64, device="cuda")
+                reached = torch.full((n,), np.inf, dtype=torch.float64, device=place)
                 reached[0] = 0.0
-                table = torch.empty((n, n), dtype=torch.int64, device="cuda")
+                table = torch.empty((n, n), dtype=torch.int64, device=place)
                 for k in range(1, n):
                     reached, table[k] = layer(reached)
                 return table
@@ -98,11 +98,11 @@ def _jax_program(above: Array) -> Contender:
     return Contender("JAX", call)
 
 
-def _products(torch: Any, work: Work, compiled: bool) -> Contender:
+def _products(torch: Any, work: Work, place: str, compiled: bool) -> Contender:
     """Two products, then exponentials and two sums at every level: what our kernel does."""
-    x0, noise, y = (torch.from_numpy(value).cuda() for value in (work.x0, work.noise, work.points))
-    own = torch.from_numpy(work.own).cuda()
-    levels = (work.a / work.sigma).astype(work.points.dtype).tolist()
+    x0, noise, y = (torch.from_numpy(value).to(place) for value in (work.x0, work.noise, work.points))
+    own = torch.from_numpy(work.own).to(place)
+    levels = torch.from_numpy((work.a / work.sigma).astype(work.points.dtype)).to(place).unbind()
 
     def sums(g: Any, e: Any, level: Any) -> Any:
         w = torch.exp(level * e - level * level * g)
@@ -115,17 +115,17 @@ def _products(torch: Any, work: Work, compiled: bool) -> Contender:
         g, e = x0 @ y.T, noise @ y.T
         g = (half - half[own][:, None]) - (g - g.gather(1, own[:, None]))
         e = e - e.gather(1, own[:, None])
-        return [each(g, e, torch.tensor(level, device="cuda", dtype=g.dtype)) for level in levels]
+        return [each(g, e, level) for level in levels]
 
     name = "torch.compile" if compiled else "torch"
     return Contender(f"{name}, products and all timesteps", synchronized(call))
 
 
-def _torch() -> Any:
+def _torch(place: str) -> Any:
     torch: Any = load("torch")
     if isinstance(torch, Missing):
         return Missing("torch, torch.compile", torch.reason)
-    if not torch.cuda.is_available():
+    if place == "cuda" and not torch.cuda.is_available():
         return Missing("torch, torch.compile", "sees no GPU")
     return torch
 
