@@ -45,7 +45,9 @@ def signatures(code: str) -> dict[str, list[tuple[str, str]]]:
 
 def meets(code: str, name: str) -> bool:
     """Whether the threads of a block of that kernel wait for each other, in it or in what it may call."""
-    bodies = {found: code[at.end() :].split("\n}\n")[0] for at in _SIGNATURE.finditer(code) for found in [at[1]]}
+    bodies = {
+        found: code[at.end() :].split("\n}\n")[0] for at in _SIGNATURE.finditer(code) for found in [at[1]]
+    }
     elsewhere = code.count("__syncthreads") - sum(body.count("__syncthreads") for body in bodies.values())
     return elsewhere > 0 or "__syncthreads" in bodies[name]
 

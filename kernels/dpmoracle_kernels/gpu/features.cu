@@ -21,6 +21,8 @@ extern "C" __global__ void fold(const REAL *values, double *top, double *total, 
         const REAL *here = values + i * 2 * size + first;
         const double exponent = here[0], residual = here[levels];
         double weight = 1.0;
+        if (exponent == -1.0 / 0.0)
+            continue;
         if (exponent > peak) {
             const double factor = exp2(peak - exponent);
             sum *= factor;

@@ -100,6 +100,8 @@ extern "C" __global__ void soften(double *logits, const double *share, const dou
     int chosen = components;
     for (int i = lane; m < rows && i < components; i += LANES) {
         const double value = logits[(long long)i * rows + m];
+        if (value == -1.0 / 0.0)
+            continue;
         if (value > top) {
             const double factor = exp(top - value);
             sum *= factor;
@@ -126,7 +128,9 @@ extern "C" __global__ void soften(double *logits, const double *share, const dou
         }
     }
     sum = second = 0.0;
-    for (int other = 0; other < LANES && other < components; ++other) {
+    for (int other = 0; other < LANES; ++other) {
+        if (sums[other][threadIdx.x] == 0.0)
+            continue;
         const double factor = exp(tops[other][threadIdx.x] - top);
         sum += factor * sums[other][threadIdx.x];
         second += factor * seconds[other][threadIdx.x];

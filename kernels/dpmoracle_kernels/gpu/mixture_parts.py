@@ -63,7 +63,9 @@ class Mixture(NamedTuple):
     def _part(self, cut: slice, log_weights: Any, means: Any, spectrum: Any, basis: Any) -> Part:
         means = means.astype(self.real, copy=False)
         rest = (means, spectrum, basis)
-        return Part(cut, log_weights, *(None if f is None else f.astype(np.float64, copy=False) for f in rest))
+        return Part(
+            cut, log_weights, *(None if f is None else f.astype(np.float64, copy=False) for f in rest)
+        )
 
 
 def _blocks(array: Any, size: int) -> Iterator[tuple[Any, Any]]:
@@ -79,4 +81,4 @@ def placed(array: Any) -> Any:
         return array if array is None else cupy.ascontiguousarray(array.astype(np.float64, copy=False))
     if len(array) <= rows_that_fit(8 * math.prod(array.shape[1:]), 0.25):
         return cupy.asarray(np.ascontiguousarray(array, dtype=np.float64))
-    return array
+    return array.astype(array.dtype.newbyteorder("="), copy=False)

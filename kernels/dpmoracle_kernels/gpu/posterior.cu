@@ -196,6 +196,12 @@ extern "C" __global__ void compare(const double *y, double *pull, const double *
 
 constexpr int THREADS = 128;
 
+// exp(value - peak), where no component so far has any weight 0.
+__device__ inline double relative_to(double peak, double value)
+{
+    return value > -1.0 / 0.0 || value != value ? exp(value - peak) : 0.0;
+}
+
 // Exponents of a block of components become weights relative to the largest exponent so far, which with its component,
 // the sum of the weights, that of all but the leading component, and their sum times `squares` is kept in top, best,
 // total, others and second; rescale is what the sums of earlier blocks are to be multiplied by. The weight of the
@@ -236,7 +242,7 @@ extern "C" __global__ void merge(double *exponents, const double *squares, const
     peak = largest[threadIdx.y * lanes];
     double sum = 0.0, other = 0.0, spread = 0.0;
     for (int i = lane; inside && i < components; i += lanes) {
-        const double weight = exp(exponents[row + i] - peak);
+        const double weight = relative_to(peak, exponents[row + i]);
         const bool leads = first + i == which[m];
         exponents[row + i] = leads ? 0.0 : weight;
         sum += weight;
@@ -256,7 +262,7 @@ extern "C" __global__ void merge(double *exponents, const double *squares, const
         __syncthreads();
     }
     if (inside && lane == 0) {
-        const double factor = exp(before - peak);
+        const double factor = relative_to(peak, before);
         rescale[m] = factor;
         total[m] = factor * total[m] + sums[spot];
         others[m] = factor * others[m] + rest[spot];

@@ -80,7 +80,16 @@ def _leading(x: Any, a: Any, s2: Any, mixture: Mixture, size: int, origin: Any) 
             table = cupy.matmul(x[None] - a[:, None] * part.means[:, None], part.basis)
         logits = cupy.empty((len(x), len(part.means)))
         by_row, by_part = _strides(table)
-        args = (table, by_row, by_part, a, s2, part.log_weights, _columns(part.means), _columns(part.spectrum))
+        args = (
+            table,
+            by_row,
+            by_part,
+            a,
+            s2,
+            part.log_weights,
+            _columns(part.means),
+            _columns(part.spectrum),
+        )
         sized = (*logits.shape, x.shape[1], part.spectrum.shape[1], mixture.shared, centred)
         _launch("rank", logits.size, (*args, logits, *map(np.int32, sized)))
         first = logits.argmax(1)
@@ -100,9 +109,7 @@ class _Relative(NamedTuple):
     best: Any  # (B,) int32 its component
 
 
-def _relative(
-    x: Any, a: Any, s2: Any, mixture: Mixture, size: int, origin: Any, which: Any
-) -> _Relative:
+def _relative(x: Any, a: Any, s2: Any, mixture: Mixture, size: int, origin: Any, which: Any) -> _Relative:
     """Everything relative to the components `which` (B,)."""
     count, d = x.shape
     chosen, slot = cupy.unique(which, return_inverse=True)
@@ -172,7 +179,9 @@ def _compare(
     lead_tables = (leads.log_weights, leads.means, leads.spectrum)
     shape = (count, size, len(leads.means), d, part.spectrum.shape[1], shared, turned)
     args = (*vectors, np.int64(by_row), np.int64(by_part), away, *_strides(away), apart, a, s2, slot)
-    _launch("compare", exponents.size, (*args, *tables, *lead_tables, exponents, squares, *map(np.int32, shape)))
+    _launch(
+        "compare", exponents.size, (*args, *tables, *lead_tables, exponents, squares, *map(np.int32, shape))
+    )
     return exponents, squares, gaps
 
 

@@ -59,7 +59,9 @@ def rank_by_products(
     products = (x - a[:, None] * origin).astype(real, copy=False) @ means.astype(real, copy=False).T
     v = a * a * part.spectrum[0, 0] + s2
     args = (products, 0.5 * (means * means).sum(1), part.log_weights, a / v, a * a / v, best, which)
-    _get("isotropic", "nearest", real)((len(x),), (_THREADS,), (*args, *map(np.int32, (len(means), part.cut.start))))
+    _get("isotropic", "nearest", real)(
+        (len(x),), (_THREADS,), (*args, *map(np.int32, (len(means), part.cut.start)))
+    )
 
 
 def related(a: Any, s2: Any, part: Part, origin: Any, real: Any, lead: Leaders) -> tuple[Any, Any, Any]:
@@ -69,7 +71,9 @@ def related(a: Any, s2: Any, part: Part, origin: Any, real: Any, lead: Leaders) 
     half, own = 0.5 * (means * means).sum(1), (centre * centre).sum(1)
     means = means.astype(real, copy=False)
     distance, along = (value.astype(real, copy=False) @ means.T for value in (centre, lead.y))
-    here = cupy.where((lead.which >= part.cut.start) & (lead.which < part.cut.stop), lead.which - part.cut.start, -1)
+    here = cupy.where(
+        (lead.which >= part.cut.start) & (lead.which < part.cut.stop), lead.which - part.cut.start, -1
+    )
     products = (distance, along, half.astype(real, copy=False), here.astype(np.int32), 0.5 * own, own)
     exact = (part.means.astype(real, copy=False), lead.means, cupy.zeros_like(lead.y), lead.y)
     sized = (np.int32(size), np.int32(d), np.float64(_NEAR[np.dtype(real).name]))

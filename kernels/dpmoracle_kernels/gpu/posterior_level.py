@@ -5,8 +5,8 @@ Weights come from the distances themselves, q_i = (x - a m_i)·P_i(x - a m_i) wi
     r_i ∝ w_i det(P_i)^½ exp(-q_i/2),   ∇log = -Σ_i r_i P_i(x - a m_i),   E_i[x_0|x] = m_i + a S_i P_i(x - a m_i),
 
 so full covariances take one cuBLAS product with all P_i side by side (two for moments at low SNR), and nothing is
-divided in a pass. That keeps the digits while the least q is moderate and no V_i = P_i⁻¹ is much narrower one way than another.
-Rows further out, levels with such a V_i, and levels of few rows are left to the careful way of `posterior`.
+divided in a pass. That keeps the digits while the least q is moderate and no full V_i = P_i⁻¹ is much narrower one way
+than another. Rows further out, levels with such a V_i, and levels of few rows are left to `posterior_careful`.
 """
 
 from __future__ import annotations
@@ -130,7 +130,9 @@ def _all(left: list[Any]) -> Any:
     return cupy.concatenate(left) if left else cupy.empty(0, dtype=np.int64)
 
 
-def _levels(x: Any, a: Any, sigma: Any, law: tuple[Any, ...], left: list[Any]) -> Iterator[tuple[Any, Any, _Table]]:
+def _levels(
+    x: Any, a: Any, sigma: Any, law: tuple[Any, ...], left: list[Any]
+) -> Iterator[tuple[Any, Any, _Table]]:
     """(rows, x[rows], table) in blocks that fit on the device; the rows of other levels go to `left`."""
     size, d = law[1].shape
     width = size * (8 + (0 if law[3] is None else 2 * d * x.dtype.itemsize))
@@ -210,4 +212,6 @@ def _tiled(name: str, real: Any, shape: tuple[int, int], args: tuple[Any, ...]) 
     tiled, count = shape
     grid = (-(-count // _THREADS), min(_GRID, -(-tiled // _TILE)))
     kinds = {int: np.int32, float: np.dtype(real).type}
-    _kernel(name, real)(grid, (_THREADS,), tuple(kinds.get(type(value), lambda v: v)(value) for value in args))
+    _kernel(name, real)(
+        grid, (_THREADS,), tuple(kinds.get(type(value), lambda v: v)(value) for value in args)
+    )
