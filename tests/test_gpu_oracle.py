@@ -91,6 +91,8 @@ def test_clean_rows_and_integers(cupy):
     expected = Oracle(points, LINEAR, "numpy").x0(x.host, np.array([0, 900]))
     np.testing.assert_allclose(found.host, expected, rtol=1e-12)
     assert not orc.posterior_cov(x, 0, form="trace").host.any()
+    assert orc.log_prob(x[0], 900).shape == ()
+    assert orc.eps(x[:0], 900).shape == (0, 2)
     with pytest.raises(InvalidParameterError, match="no density because a covariance is singular"):
         orc.score(x, 0)
 
@@ -126,6 +128,28 @@ def test_a_covariance_that_no_kernel_computes(cupy):
     np.testing.assert_array_equal(found.host, Oracle(build(), LINEAR).posterior_cov(POINTS, 300))
     with pytest.raises(InvalidParameterError, match=r"no cupy kernel for form='diag'.*trace.*auto"):
         Oracle(build(), LINEAR, "cupy").posterior_cov(x, 300, form="diag")
+
+
+@needs_compiler
+def test_precision_is_chosen_and_told(cupy):
+    """float32 and tf32 products come from x in float32, and differ as far as they should; V too."""
+    q, x = build("full", count=4, d=40), np.random.default_rng(1).standard_normal((200, 40))
+    exact = Oracle(q, LINEAR, "numpy").score(x, 300)
+    errors = {}
+    for precision in ("float64", "float32", "tf32"):
+        found = Oracle(q, LINEAR, precision=precision).score(cupy.asarray(x), 300)
+        assert found.dtype == np.float64
+        errors[precision] = np.abs(found.host - exact).max() / np.abs(exact).max()
+    assert errors["float64"] < 1e-11 < 1e-8 < errors["float32"] < 1e-5 < errors["tf32"] < 1e-2, errors
+    with pytest.raises(
+        InvalidParameterError, match="precision must be one of float64, float32, tf32; got 'half'"
+    ):
+        Oracle(q, LINEAR, precision="half")
+    points = dpm.GaussianMixture.from_points(np.random.default_rng(2).standard_normal((20, 3)))
+    truth = Oracle(points, LINEAR, "numpy").mmse([300, 900], 20, 0, method="pair").value
+    for precision, tolerance in (("float64", 1e-10), ("float32", 1e-5), ("tf32", 3e-2)):
+        found = Oracle(points, LINEAR, "cupy", precision).mmse([300, 900], 20, 0, method="pair").value
+        np.testing.assert_allclose(found, truth, rtol=tolerance)
 
 
 # wrong use --------------------------------------------------------------------------------------------------

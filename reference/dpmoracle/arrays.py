@@ -184,7 +184,7 @@ def _cast(who: str, name: str, result: Any, dtype: np.dtype[Any], given: Any) ->
     xp = array_module(result)
     if result.dtype.kind != "f" or result.dtype == dtype:
         fresh = xp is not np and not xp.may_share_memory(result, given)
-        return xp.ascontiguousarray(result) if fresh else xp.array(result, order="C")
+        return xp.asarray(result, order="C") if fresh else xp.array(result, order="C")
     with np.errstate(over="ignore", under="ignore"):
         out = xp.array(result, dtype=dtype, order="C")
     lost = xp.isinf(out) & xp.isfinite(result)

@@ -13,7 +13,18 @@ from dpmoracle_kernels.errors import DeviceError
 
 from .errors import InvalidParameterError, require
 
-__all__ = ["BACKENDS", "WORTH_COMPILING", "DeviceError", "device", "lives_on_gpu", "pick", "within"]
+__all__ = [
+    "BACKENDS",
+    "PRECISIONS",
+    "REALS",
+    "WORTH_COMPILING",
+    "DeviceError",
+    "device",
+    "lives_on_gpu",
+    "pick",
+    "products",
+    "within",
+]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -23,6 +34,10 @@ _KERNELS = {
     "cupy": ("dpmoracle_kernels.gpu", "cupy", "gpu"),
 }
 BACKENDS = ("auto", "numpy", *_KERNELS)
+
+#: precision -> dtype; "tf32" is float32 whose products are in tf32 where they are computed on a GPU
+REALS = {"float64": "float64", "float32": "float32", "tf32": "float32"}
+PRECISIONS = tuple(REALS)
 
 #: Seconds of the plain function from which "auto" loads kernels: Numba takes 0.3 s to import, a kernel 0.05 s to
 #: load, and a few seconds to compile where it never ran before.
@@ -80,6 +95,14 @@ def device(who: str, backend: str, *values: Any) -> ModuleType | None:
 def within(there: ModuleType | None, who: str, *values: Any) -> AbstractContextManager[None]:
     """Make current the device and the stream of `values`; nothing where `device` said None."""
     return nullcontext() if there is None else there.place(who, *values)
+
+
+def products(precision: str, there: ModuleType | bool | None) -> AbstractContextManager[None]:
+    """Where precision is "tf32" and the work is on a GPU (`there`), float32 products inside are of that kind."""
+    if precision != "tf32" or not there:
+        return nullcontext()
+    found: AbstractContextManager[None] = importlib.import_module("dpmoracle_kernels.gpu").tf32()
+    return found
 
 
 def _kernels(who: str, backend: str) -> ModuleType:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .arrays import array_module, to_numpy
-from .backends import device, pick, within
+from .backends import REALS, device, pick, products, within
 from .errors import InvalidParameterError
 from .estimate import Estimate
 from .features import pair_samples
@@ -146,7 +146,7 @@ def _sampled(
         return shared_moments(x0, noise, own, *law, backend=backend, precision=precision, progress=progress)
     shape, who = (num_samples, len(a)), "Oracle.mmse"
     there = device(who, backend)
-    with within(there, who, x0):
+    with within(there, who, x0), products(precision, there):
         if there is not None:
             x0, noise = there.adopt(x0), there.adopt(noise)
         if statistic == "pair":
@@ -170,7 +170,7 @@ def _paired(
     log_weights, means, spectrum, basis = q0.parts(xp)
     seconds = 1e-9 * math.prod(shape) * means.size
     samples = pick("pair_samples", backend, pair_samples, seconds=seconds)
-    law = (log_weights, means.astype(precision), spectrum, basis)
+    law = (log_weights, means.astype(REALS[precision]), spectrum, basis)
     columns = max(1, _HELD // len(means))
     rows = max(1, columns // shape[1])
     return (lambda x0, noise, a, s: to_numpy(samples(x0, noise, *law, a, s))), rows, columns

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .arrays import array_module, foreign_or_gpu, to_numpy
-from .backends import pick
+from .backends import REALS, pick, products
 from .checking import as_float, check_count, check_finite, generator, offenders
 from .covariances import decompose
 from .errors import InvalidParameterError
@@ -257,8 +257,9 @@ class GaussianMixture:
     ) -> tuple[Array, Array]:
         seconds = _SECONDS * len(x) * self.means.size
         compute = pick(plain.__name__, backend, plain, x, seconds=seconds)
-        rows = x if compute is plain else x.astype(precision, copy=False)
-        return compute(rows, a, sigma, *self.parts(array_module(x)))
+        rows = x if compute is plain else x.astype(REALS[precision], copy=False)
+        with products(precision, array_module(x) is not np):
+            return compute(rows, a, sigma, *self.parts(array_module(x)))
 
     def parts(self, xp: Any = np) -> tuple[Array, Array, Array, Array | None]:
         """log_weights, means, spectrum and basis of `support`, as `posterior` takes them.

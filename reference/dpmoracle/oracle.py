@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .arrays import array_module, foreign_or_gpu, to_numpy
-from .backends import pick
+from .backends import PRECISIONS, pick
 from .checking import as_float, as_steps, check_count, generator
 from .errors import InvalidParameterError
 from .estimate import Estimate
@@ -19,7 +19,7 @@ from .expectation import METHODS, expected
 from .mixture import GaussianMixture
 from .posterior import mixture_score
 from .processes.schedule import Schedule
-from .shared import PRECISIONS, Progress
+from .shared import Progress
 
 __all__ = ["Forward", "Oracle"]
 
@@ -44,8 +44,8 @@ class Oracle:
     process : Schedule (integer t in 0..N) or Process (real t)
     backend : "auto", "numpy", "numba" or "cupy". "cupy" computes on a GPU, and so does "auto" where x is a CuPy array
               or a CUDA tensor and CuPy is there: x is then used where it lies, on the stream of its library
-    precision : "float64", or "float32" for kernels that compute in float32 where that is safe and faster; the plain
-              functions compute in float64 always
+    precision : "float64", or "float32" for kernels that compute in float32 where that is safe and faster, or
+              "tf32", the same with matrix products in tf32 on a GPU; the plain functions compute in float64 always
 
     x is (..., d): NumPy, torch, JAX or CuPy; the result is of the same kind, device and floating dtype (computed
     in float64; integers give float64). t is a scalar or broadcasts against x.shape[:-1]. At σ_t = 0 `x0` returns

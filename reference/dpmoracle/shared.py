@@ -24,18 +24,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .arrays import to_numpy
-from .backends import device, pick, within
+from .backends import PRECISIONS, REALS, device, pick, products, within
 from .checking import as_float, check_count, check_finite, generator
 from .errors import InvalidParameterError
 from .estimate import Estimate
 from .moments import Moments, blocks
 
-__all__ = ["ESTIMATORS", "PRECISIONS", "plain_seconds", "shared_mmse", "shared_moments", "shared_samples"]
+__all__ = ["ESTIMATORS", "plain_seconds", "shared_mmse", "shared_moments", "shared_samples"]
 
 Array = NDArray[np.float64]
 Progress = Callable[[int, int], object]
 ESTIMATORS = ("pair", "trace", "residual", "score", "gamma")
-PRECISIONS = ("float64", "float32")
 
 # Below this exponent the weight is no normal number: at most 1e-307 of the sample's own, counted as 0.
 _UNDERFLOW = -708.0
@@ -125,7 +124,8 @@ def shared_moments(
 
     backend   : "auto", "numpy", "numba" or "cupy"; "auto" takes Numba's kernel where plain code would take seconds
     precision : "float32" rounds the means, and the kernel then computes products and exponentials in float32 and
-                sums in float64: 1e-6 of the scale of the data, so no digits of a V far below that
+                sums in float64: 1e-6 of the scale of the data, so no digits of a V far below that; "tf32" is the same
+                with products in tf32 on a GPU, 1e-3 of their terms
     progress  : called as progress(done, total), in samples
     """
     if estimator not in ESTIMATORS:
@@ -141,7 +141,7 @@ def shared_moments(
             f'shared_moments: the estimator "score" needs a > 0; a[{np.flatnonzero(a <= 0)[0]}] is 0, where '
             'the score says nothing about x_0. Use "pair" or "trace"'
         )
-    means = means.astype(precision, copy=False)
+    means = means.astype(REALS[precision], copy=False)
     count, width = len(x0), means.shape[1] + 2
     samples = pick(
         "shared_samples", backend, shared_samples, seconds=plain_seconds(count, len(a), means, estimator)
@@ -153,7 +153,7 @@ def shared_moments(
         levels, rows = _HELD, max(1, min(_ROWS, _HELD // len(a)))
 
     there = device("shared_moments", backend)
-    with within(there, "shared_moments", x0):
+    with within(there, "shared_moments", x0), products(precision, there):
         law = (weights, means if there is None else there.settle(means), tau2)
 
         def block(some: slice, at: slice) -> Array:
