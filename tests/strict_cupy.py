@@ -138,10 +138,13 @@ class Array(NDArrayOperatorsMixin):
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **options: Any) -> Any:
         assert method == "__call__", f"cupy has no ufunc.{method}"
         options = {key: _bare(value) for key, value in options.items()}
+        plain = [_bare(value) for value in inputs]
+        if ufunc is np.matmul and cuda_host.Products.kind == cuda_host.Products.COMPUTE_TYPE_TF32:
+            plain = [cuda_host.to_tf32(value) if value.dtype == np.float32 else value for value in plain]
         if out is not None:
-            ufunc(*map(_bare, inputs), out=tuple(map(_bare, out)), **options)
+            ufunc(*plain, out=tuple(map(_bare, out)), **options)
             return out[0]
-        return _dressed(ufunc(*map(_bare, inputs), **options))
+        return _dressed(ufunc(*plain, **options))
 
     def __array_function__(self, function: Any, kinds: Any, args: Any, options: Any) -> Any:
         return _on_device(function)(*args, **options)

@@ -72,7 +72,7 @@ def test_a_part_that_fails_or_does_not_fit_costs_no_other(cupy, monkeypatch, tmp
     assert "not measured: scores: MemoryError: all gone" in capsys.readouterr().out
     assert json.loads((tmp_path / "gpu-stand-in-1.json").read_text(encoding="utf-8"))["results"]["dense"]
     assert gpu.main(["--minutes", "0.001", "--to", str(tmp_path / "none")]) == 1
-    assert "dense: 0 s were left, and it may take 60; give more --minutes" in capsys.readouterr().out
+    assert "dense: 0 s were left, and it may take 90; give more --minutes" in capsys.readouterr().out
 
 
 @needs_compiler

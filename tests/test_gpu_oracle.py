@@ -12,6 +12,7 @@ import pytest
 import dpmoracle as dpm
 from cuda_host import needs_compiler
 from dpmoracle import DeviceError, InvalidParameterError, MissingExtraError, Oracle
+from mutation import mutant
 from oracle_cases import LINEAR, build
 from strict_cupy import Array, Device, OutOfMemoryError, Tensor
 
@@ -80,6 +81,57 @@ def test_tensors_share_their_memory_and_their_stream(cupy, torch_cuda):
     assert Device.current == 0
     with pytest.raises(InvalidParameterError, match=r"x must not require grad.*x\.detach\(\)"):
         orc.eps(Tensor(POINTS, "cuda:3", requires_grad=True), 300)
+
+
+def keeps_to_the_device(cupy) -> bool:
+    """The same on arrays of both kinds on device 3: nothing of x on the host, on torch's stream for its tensors."""
+    orc = Oracle(build("diag"), LINEAR)
+    with Device(3):
+        arrays = Tensor(POINTS, "cuda:3"), cupy.asarray(POINTS)
+    for x, stream in zip(arrays, (77, 0)):
+        try:
+            orc.score(x, 300)
+            cupy.traffic.clear()
+            found = orc.score(x, 300)
+        except ValueError:  # arrays on another device than the current one
+            return False
+        seen = {launch[1:] for launch in cupy.traffic.launches}
+        if (
+            type(found) is not type(x)
+            or cupy.traffic.entries
+            or cupy.traffic.uploads
+            or seen != {(3, stream)}
+        ):
+            return False
+    return True
+
+
+@needs_compiler
+@pytest.mark.usefixtures("torch_cuda")
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("stack.enter_context(stream)", "pass"),
+        ("stack.enter_context(cupy.cuda.Device(number))", "pass"),
+        ("cupy.from_dlpack(value)", "cupy.asarray(value.numpy(force=True))"),
+        (
+            "    if isinstance(value, cupy.ndarray):\n        return value\n",
+            "    value = getattr(value, 'get', lambda: value)()\n",
+        ),
+        ('sys.modules["torch"].from_dlpack(array)', "array"),
+        (
+            "        return array\n    return cupy",
+            "        return cupy.asarray(array.get())\n    return cupy",
+        ),
+    ],
+)
+def test_places_that_lose_the_device_are_caught(cupy, monkeypatch, right, wrong):
+    from dpmoracle_kernels.gpu import place
+
+    assert keeps_to_the_device(cupy)
+    broken = mutant(place, (right, wrong))
+    monkeypatch.setitem(sys.modules, place.__name__, broken)
+    assert not keeps_to_the_device(cupy)
 
 
 @needs_compiler
@@ -189,6 +241,15 @@ def test_no_device(cupy):
         Oracle(build(), LINEAR, "cupy").score(POINTS, 300)
     with pytest.raises(DeviceError, match="certify: backend='cupy' needs a CUDA device"):
         dpm.optimal_trajectory(LINEAR.snr, 0.1 / (1 + LINEAR.snr), 5, backend="cupy", method="hull")
+
+
+@needs_compiler
+def test_a_device_that_is_too_old(cupy, monkeypatch):
+    monkeypatch.setattr(Device, "compute_capability", "61")
+    with pytest.raises(
+        DeviceError, match=r"needs compute capability 7.0 or later; device 0 has 6.1.*'numpy'"
+    ):
+        Oracle(build(), LINEAR).score(cupy.asarray(POINTS), 300)
 
 
 def test_no_cupy(monkeypatch):

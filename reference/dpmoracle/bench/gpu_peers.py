@@ -73,7 +73,7 @@ def of_costs(F: Array, place: str = "cuda") -> list[Contender | Missing]:
 
         peers += [
             Contender(name, synchronized(program(each)))
-            for name, each in (("torch", layer), ("torch.compile", torch.compile(layer)))
+            for name, each in (("torch", layer), ("torch.compile", _compile(torch, layer)))
         ]
     return [*peers, _no_jax() or _jax_program(above)]
 
@@ -108,7 +108,7 @@ def _products(torch: Any, work: Work, place: str, compiled: bool) -> Contender:
         w = torch.exp(level * e - level * level * g)
         return (w * g).sum(1) / w.sum(1)
 
-    each = torch.compile(sums) if compiled else sums
+    each = _compile(torch, sums) if compiled else sums
 
     def call() -> list[Any]:
         half = 0.5 * y.square().sum(1)
@@ -119,6 +119,18 @@ def _products(torch: Any, work: Work, place: str, compiled: bool) -> Contender:
 
     name = "torch.compile" if compiled else "torch"
     return Contender(f"{name}, products and all timesteps", synchronized(call))
+
+
+def _compile(torch: Any, function: Callable[..., Any]) -> Callable[..., Any]:
+    """torch.compile at the first call: the compiler takes seconds to load."""
+    made: list[Callable[..., Any]] = []
+
+    def call(*values: Any) -> Any:
+        if not made:
+            made.append(torch.compile(function))
+        return made[0](*values)
+
+    return call
 
 
 def _torch(place: str) -> Any:
@@ -146,7 +158,7 @@ def _named(peer: Contender | Missing, name: str) -> Contender | Missing:
 def _compiled(torch: Any, peer: Contender | Missing, name: str) -> Contender | Missing:
     if isinstance(peer, Missing):
         return Missing(name, peer.reason)
-    return Contender(name, synchronized(torch.compile(peer.call)), peer.scale, peer.note)
+    return Contender(name, synchronized(_compile(torch, peer.call)), peer.scale, peer.note)
 
 
 def usable(peers: Sequence[Contender | Missing]) -> list[Contender | Missing]:

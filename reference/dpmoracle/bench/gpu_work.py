@@ -178,7 +178,7 @@ def dense(setting: DeviceSetting) -> Iterator[Result]:
             f"trajectories of all K by the dense program, N = {N}, float64",
             Contender("all layers at once", synchronized(partial(gpu.dense_layers, F, n - 1))),
             others,
-            turns=setting.turns(5),
+            turns=setting.turns(3),
             error=error,
             measure=f"in costs and predecessors of {checked} layers",
             limit=(
@@ -253,7 +253,7 @@ def _public(q: GaussianMixture, points: Array) -> list[Contender | Missing]:
 
 #: name -> (what yields its Results, seconds that it may take and that must be left when it begins)
 PARTS = {
-    "dense": (dense, 60),
+    "dense": (dense, 90),
     "scores": (scores, 60),
     "images_32": (images_32, 100),
     "images_64": (images_64, 70),

@@ -101,7 +101,7 @@ def _rows(result: Result) -> list[_Row]:
         rows.append(_Row(name, _seconds(other.median), f"{factor:.3g}x", goal and f"{goal}x"))
     if result.limit is not None:
         name, share = result.limit
-        rows.append(_Row(f"limit: {name}", "", f"{share:.0%}", aim("limit", ".0%")))
+        rows.append(_Row(f"limit: {name}", "", f"{share:.0%}", aim("limit", ".0%") or aim(name, ".0%")))
     rows += [_Row(name, "", f"{value:.3g}", aim(name, "g")) for name, value in result.figures.items()]
     rows += [_Row(f"{peer.name}: missing, {peer.reason}") for peer in result.missing]
     return rows
