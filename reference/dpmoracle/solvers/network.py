@@ -25,12 +25,12 @@ Model = Callable[[Any, float, float], Any]
 class ExactModel:
     """The exact network of a mixture: E[x_0|x] for prediction "data", E[ε|x] for "noise"; x is (..., d).
 
-    backend : as of an Oracle
+    backend : as of an Oracle; "numpy" gives the same bits on every machine
     """
 
     q0: GaussianMixture
     prediction: str
-    backend: str = "auto"
+    backend: str = "numpy"
 
     @foreign_or_gpu
     def __call__(self, x: Any, a: float, sigma: float) -> Any:
