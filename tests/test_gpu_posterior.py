@@ -292,7 +292,7 @@ def test_wrong_leaders_are_caught(built, way, change):
 def test_a_wrong_leader_is_left(built, broken):
     """Far outside, the plain distances may name a wrong one: the exponents tell, and the row is done again."""
     q = GaussianMixture.from_points([[-1.0, 0.5], [1.0, 0.25], [0.5, -2.0]])
-    x = np.array([[1.0 + 1e-6, 0.25], [0.5, -2.0 + 1e-6]])
+    x = np.array([[1.0 + 1e-9, 0.25], [0.5, -2.0 + 1e-9]])
     a, sigma = np.full(2, np.sqrt(1 - 1e-12)), np.full(2, 1e-6)
     with hosted(built, broken) as gpu:
         from dpmoracle_kernels.gpu import posterior_careful
@@ -301,4 +301,4 @@ def test_a_wrong_leader_is_left(built, broken):
         found = gpu.mixture_score(x, a, sigma, *q.parts())[1]
     expected = PLAIN["mixture_score"](x, a, sigma, *q.parts())[1]
     off = np.abs(found - expected).max() / np.abs(expected).max()
-    assert off < 1e-9 if broken is None else off > 1e-8
+    assert off < 1e-13 if broken is None else off > 1e-10  # the digits of y are gone relative to another

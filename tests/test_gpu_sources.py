@@ -20,15 +20,22 @@ SOURCES = sorted(KERNELS.glob("*.cu"))
 
 
 @pytest.mark.skipif(shutil.which("nvcc") is None, reason="nvcc is not installed")
-@pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
-def test_every_source_compiles(path, architecture, tmp_path):
+@pytest.mark.parametrize(
+    ("path", "architecture", "real"),
+    [
+        *((path, architecture, "double") for path in SOURCES for architecture in ("sm_80", "sm_90")),
+        *((path, "sm_90", "float") for path in SOURCES if "REAL" in path.read_text(encoding="utf-8")),
+    ],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_every_source_compiles(path, architecture, real, tmp_path):
     out = str(tmp_path / "out.cubin")
     done = subprocess.run(
         [
             "nvcc",
             "-cubin",
             f"-arch={architecture}",
+            f"-DREAL={real}",
             "-std=c++17",
             "-Werror=all-warnings",
             "-o",

@@ -11,6 +11,7 @@ import numpy as np
 from ..statistics import LOG2E, STATISTICS, pair, scales
 from .blocks import rows_that_fit, stream
 from .cuda import on_device, source
+from .products import precision
 
 __all__ = ["shared_samples"]
 
@@ -18,7 +19,7 @@ __all__ = ["shared_samples"]
 _THREADS, _LEVELS = 128, 4
 _GRID = 2**15  # samples along the second axis of a grid, which ends at 65535
 #: Share of the norms below which the products have lost the digits of G.
-_NEAR = {"float64": 1e-4, "float32": 1e-2}
+_NEAR = {"float64": 1e-4, "float32": 1e-2, "tf32": 1e-1}
 #: Components of one product of weights in float32, whose sum over blocks is float64.
 _SHORT = 4096
 
@@ -82,7 +83,7 @@ def _sums(p: Any, draw: Any, own: Any, centre: Any, share: Any, means: Any, at: 
         C = np.int32(len(y))
         grid = -(-len(y) // _THREADS)
         relative = (g, e, half, here, own_half, own_data, own_noise, y, centre, p, draw)
-        sized = (C, np.int32(d), np.float64(_NEAR[means.dtype.name]))
+        sized = (C, np.int32(d), np.float64(_NEAR[precision(real)]))
         kernels.get_function("relate")((grid, count), (_THREADS,), (*relative, *sized))
         prior = share[part].astype(real)
         if estimator == "pair":
