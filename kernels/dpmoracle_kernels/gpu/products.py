@@ -9,7 +9,7 @@ from typing import Any
 import cupy
 import numpy as np
 
-from .cuda import DeviceError
+from ..errors import DeviceError
 
 __all__ = ["precision", "tf32"]
 
