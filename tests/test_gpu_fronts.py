@@ -84,6 +84,24 @@ def test_bad_costs_on_a_gpu_are_named(cupy):
         dpm.trajectory_cost(U, cupy.asarray(np.where(np.arange(len(V)) == 2, np.nan, V)))
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: dpm.trajectory_cost(U, V, backend="gpu"),
+        lambda: dpm.monge_certificate(U, V, backend="gpu"),
+        lambda: dpm.shortest_paths(costs(), 4, backend="gpu"),
+        lambda: dpm.optimal_trajectory(U, V, 4, backend="gpu"),
+        lambda: dpm.estimate_gamma(lambda x, t: -x, np.ones((3, 2)), SHORT, backend="gpu"),
+        lambda: Oracle(build(), SHORT, backend="gpu"),
+    ],
+)
+def test_unknown_backends(call):
+    with pytest.raises(
+        InvalidParameterError, match="backend must be one of auto, numpy, numba, cupy; got 'gpu'"
+    ):
+        call()
+
+
 # estimates --------------------------------------------------------------------------------------------------
 
 

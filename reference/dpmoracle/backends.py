@@ -83,11 +83,11 @@ def device(who: str, backend: str, *values: Any) -> ModuleType | None:
     That is where backend is "cupy", and where it is "auto", some value lives on a GPU and CuPy is installed.
     Raises as `pick` does.
     """
+    if backend not in BACKENDS:
+        raise InvalidParameterError(_unknown(who, backend))
     if backend == "cupy":
         _kernels(who, backend)
-    elif (
-        backend != "auto" or not any(map(lives_on_gpu, values)) or _kernels_or_none("cupy", load=True) is None
-    ):
+    elif backend != "auto" or not any(map(lives_on_gpu, values)) or not _kernels_or_none("cupy", load=True):
         return None
     return importlib.import_module("dpmoracle_kernels.gpu.place")
 
@@ -108,10 +108,14 @@ def products(precision: str, there: ModuleType | bool | None) -> AbstractContext
 def _kernels(who: str, backend: str) -> ModuleType:
     """The kernels of a backend that was asked for by name."""
     if not isinstance(backend, str) or backend not in _KERNELS:
-        raise InvalidParameterError(f"{who}: backend must be one of {', '.join(BACKENDS)}; got {backend!r}")
+        raise InvalidParameterError(_unknown(who, backend))
     module, library, extra = _KERNELS[backend]
     require(library, extra, f"{who} with backend={backend!r}")
     return require(module, extra, f"{who} with backend={backend!r}")
+
+
+def _unknown(who: str, backend: object) -> str:
+    return f"{who}: backend must be one of {', '.join(BACKENDS)}; got {backend!r}"
 
 
 def _kernels_or_none(backend: str, load: bool) -> ModuleType | None:
