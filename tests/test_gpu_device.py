@@ -12,12 +12,12 @@ import test_gpu_sources
 from dpmoracle.shared import ESTIMATORS
 from dpmoracle.trajectory.dense import dense_layers
 
+cupy = pytest.importorskip("cupy")
 pytestmark = pytest.mark.gpu
 
 
 @pytest.fixture(scope="module")
 def gpu():
-    cupy = pytest.importorskip("cupy")
     try:
         found = cupy.cuda.runtime.getDeviceCount()
     except cupy.cuda.runtime.CUDARuntimeError:
@@ -76,8 +76,6 @@ def test_costs_and_certificate(gpu, seed):
 
 def test_products_in_tf32(gpu):
     """Off by no more than 2^-10 Σ|x y|, and by more than float32 is: the context does something, and ends."""
-    import cupy
-
     rng = np.random.default_rng(5)
     x, y = (rng.standard_normal((64, 64)).astype(np.float32) for _ in range(2))
     truth, bound = x.astype(float) @ y, np.abs(x).astype(float) @ np.abs(y)

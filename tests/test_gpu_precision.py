@@ -59,15 +59,16 @@ def test_v_of_data(built, digits, estimator, bound):
 def test_scores(built, digits, kind, bound):
     """Measured: points 1.4e-4 in tf32 and 1e-7 in float32; full covariances 2.3e-3 and 1e-6."""
     rng = np.random.default_rng(1)
-    q = GaussianMixture.from_points(digits)
+    q, rows = GaussianMixture.from_points(digits), 6
     if kind == "full":
+        rows = 33  # by level from 32 on
         root = rng.standard_normal((8, 64, 80)) / 8
         q = GaussianMixture(np.full(8, 1 / 8), digits[:8], 0.3 * root @ root.swapaxes(1, 2), "full")
     worst = dict.fromkeys(("float64", "float32", "tf32"), 0.0)
     with hosted(built) as gpu:
-        for a, sigma in zip(A, SIGMA):
-            x = (a * q.sample(33, rng) + sigma * rng.standard_normal((33, 64))).astype(np.float32)
-            level = np.full(33, a), np.full(33, sigma)
+        for a, sigma in zip(A[::2], SIGMA[::2]):
+            x = (a * q.sample(rows, rng) + sigma * rng.standard_normal((rows, 64))).astype(np.float32)
+            level = np.full(rows, a), np.full(rows, sigma)
             truth = mixture_score(x.astype(float), *level, *q.parts())[1]
             asked = (x, *level, *q.parts())
             found = in_each(

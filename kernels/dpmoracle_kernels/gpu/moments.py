@@ -11,7 +11,7 @@ import numpy as np
 from ..statistics import LOG2E, STATISTICS, pair, scales
 from .blocks import rows_that_fit, stream
 from .cuda import on_device, source
-from .products import precision
+from .products import SHORT, precision
 
 __all__ = ["shared_samples"]
 
@@ -20,8 +20,6 @@ _THREADS, _LEVELS = 128, 4
 _GRID = 2**15  # samples along the second axis of a grid, which ends at 65535
 #: Share of the norms below which the products have lost the digits of G.
 _NEAR = {"float64": 1e-4, "float32": 1e-2, "tf32": 1e-1}
-#: Components of one product of weights in float32, whose sum over blocks is float64.
-_SHORT = 4096
 
 
 @on_device(stays=("means",))
@@ -74,7 +72,7 @@ def _sums(p: Any, draw: Any, own: Any, centre: Any, share: Any, means: Any, at: 
     sums = cupy.zeros((count, T, 3 if estimator == "pair" else d + 2))
     size = rows_that_fit(means.dtype.itemsize * (4 * d + 2 * count + T), 0.4)
     if estimator != "pair" and real is np.float32:
-        size = min(size, _SHORT)
+        size = min(size, SHORT)
     for part, block in stream(means, size):
         y = (block.astype(np.float64) - origin).astype(real)
         half = (0.5 * _dot(y, y, np.float64)).astype(real)

@@ -17,6 +17,7 @@ from .blocks import rows_that_fit
 from .cuda import source
 from .mixture_parts import Mixture, Part
 from .posterior_isotropic import Leaders, by_products, middle, rank_by_products, related
+from .products import SHORT
 
 __all__ = ["Found", "careful"]
 
@@ -40,6 +41,8 @@ def careful(x: Any, a: Any, sigma: Any, mixture: Mixture) -> Found:
     rows = min(_ROWS, rows_that_fit(8 * (12 * d + min(size, 1024) * width), 0.4))
     block = max(1, min(size, rows_that_fit(8 * (min(rows, count) * width + 4 * d + _squares(basis)), 0.4)))
     origin = middle(mixture) if by_products(mixture) else None
+    if mixture.real == np.float32:
+        block = min(block, SHORT)
     for start in range(0, count, rows):
         some = slice(start, start + rows)
         for whole, part in zip(out, _rows(x[some], a[some], sigma[some], mixture, block, origin)):

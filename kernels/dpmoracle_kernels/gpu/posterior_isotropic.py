@@ -23,8 +23,6 @@ __all__ = ["Leaders", "by_products", "middle", "rank_by_products", "related"]
 _THREADS = 128  # as in isotropic.cu and shared.cu
 #: Share of the norms below which the products have lost the digits of ½‖m_i - m_c‖².
 _NEAR = {"float64": 1e-3, "float32": 1e-1}
-
-
 #: Dimensions and components from which products beat a kernel that reads every mean for every row.
 _WIDE, _MANY = 16, 64
 _SAMPLE = 1024  # components whose mean is near enough to that of all

@@ -11,7 +11,10 @@ import numpy as np
 
 from ..errors import DeviceError
 
-__all__ = ["precision", "tf32"]
+__all__ = ["SHORT", "precision", "tf32"]
+
+#: Components of one product of weights in float32, whose sum over blocks is float64.
+SHORT = 4096
 
 
 @contextlib.contextmanager
