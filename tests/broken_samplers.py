@@ -77,6 +77,12 @@ def asks_twice(model, x, K, noise, run):
     return run(model, x, K, noise)
 
 
+def repeats_in_single(K):
+    """Two nodes that are one in float32."""
+    nodes = stock_levels(K).astype(np.float32).astype(float)
+    return np.insert(nodes, 2, nodes[1] + [1e-12, -1e-12], axis=0)
+
+
 def repeats_last_node(K):
     return np.concatenate([stock_levels(K)[:-1], stock_levels(K)[-2:]])
 
@@ -263,6 +269,11 @@ BROKEN = {
     "grid": [
         with_runs(asks_twice),
         replace(subject(Euler), name="repeats its last node", levels=repeats_last_node),
+        replace(
+            subject(Euler, "repeats a node in float32", dtype="float32"),
+            levels=lambda K: repeats_in_single(K).astype(np.float32),
+            promoted=lambda: replace(subject(Euler), levels=repeats_in_single),
+        ),
         replace(solver(dpm_singlestep, 3), name="levels of another grid", levels=even_nodes),
         passes(lambda t: 1000 - t, "time runs up"),
         passes(lambda t: t + 100, "time out of range"),

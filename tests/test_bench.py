@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import types
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +120,10 @@ def test_tables_show_all_of_it():
             assert words in page
         assert run.machine["cpu"] in page
         assert "copy on one core, GB/s: 20" in page
+    away = (Missing("torch", "not here, nor anywhere near " * 3),)
+    wide = replace(run.results["some.work"][0], work="a long way " * 9, measure="of all " * 15, missing=away)
+    long = tables.text(replace(run, results={"some.long.name": [wide]}))
+    assert max(map(len, long.splitlines())) <= 80
     rows = [line for line in tables.markdown(run).splitlines() if line.startswith("|")]
     assert {line.count("|") for line in rows} == {8}
 
@@ -223,7 +228,9 @@ def test_the_command(tmp_path):
     runner = typer_testing.CliRunner()
     listed = runner.invoke(app, ["bench", "--list"])
     assert listed.exit_code == 0
-    assert [line.split()[0] for line in listed.stdout.splitlines()] == list(suite.BENCHMARKS)
+    lines = listed.stdout.splitlines()
+    assert [line.split()[0] for line in lines if not line.startswith(" ")] == list(suite.BENCHMARKS)
+    assert max(map(len, lines)) <= 80
     names = {name: str(tmp_path / name) for name in ("b.json", "b.md")}
     args = ["--only", "trajectory.growth", "--quick", "--json", names["b.json"], "--markdown", names["b.md"]]
     ran = runner.invoke(app, ["bench", *args])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
 from dpmoracle.cli.app import run
+from dpmoracle.conformance import sweep
 
 _MODULE = """
 import numpy as np
@@ -29,7 +31,15 @@ def prepare(K):
     K_now[0] = K
 
 good = from_step(good_step, levels, "eps", prepare, name="good")
+def raising_step(output, i, x, noise):
+    raise KeyError("no such key")
+
 bad = from_step(bad_step, levels, "eps", prepare, name="bad")
+both = [good, from_step(raising_step, levels, "eps", prepare, name="raising")]
+none = []
+number = 3
+def trips():
+    raise ValueError("made badly")
 """
 
 
@@ -70,17 +80,87 @@ def test_a_wrong_sampler_and_its_files(here: Path, capsys: pytest.CaptureFixture
     assert len(root.findall(".//failure")) == len(failed) > 0
 
 
-def test_list_and_wrong_use(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_sampler_that_raises_is_a_finding_in_every_process(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = []
+    for jobs in ("1", "2"):
+        command = ["check", "my_samplers_of_check:both", "--quick", "--jobs", jobs, "--json", "a.json"]
+        assert run(command) == 1
+        kept.append(json.loads((here / "a.json").read_text(encoding="utf-8")))
+    assert kept[0] == kept[1]
+    out = capsys.readouterr().out
+    assert "KeyError: 'no such key'" in out
+    # one cause is told once
+    failed = [row["check"] for row in kept[0] if row["status"] == "failed"]
+    assert {"finite", "grid", "landing"} <= set(failed)
+    assert f"Not listed: {len(failed) - 1} failures that follow" in out
+    assert "1 finding;" in out
+    assert {row["status"] for row in kept[0]} == {"passed", "failed", "skipped"}
+
+
+def test_interrupted_it_keeps_what_it_has(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge, seen = sweep._judge, []
+
+    def judged(*given: Any) -> list[sweep.Row]:
+        if seen:
+            raise KeyboardInterrupt
+        seen.append(given)
+        return judge(*given)
+
+    monkeypatch.setattr(sweep, "_judge", judged)
+    assert (
+        run(["check", "my_samplers_of_check:both", "--jobs", "1", "--only", "grid", "--json", "a.json"])
+        == 130
+    )
+    rows = json.loads((here / "a.json").read_text(encoding="utf-8"))
+    assert [row["check"] for row in rows] == ["grid"]
+    assert "a.json holds the 1 results so far" in capsys.readouterr().err
+
+
+def test_only_narrows_the_list_too(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["check", "my_samplers_of_check:good", "--list"]) == 0
     assert "my_samplers_of_check:good" in capsys.readouterr().out
-    for command, words in (
-        (["check", "nonsense"], "MODULE:NAME"),
-        (["check", "no_such_module_at_all:x"], "cannot be imported"),
-        (["check", "my_samplers_of_check:nothing"], "has no 'nothing'"),
-        (["check", "dpm-solver"], "--file PATH"),
-        (["check", "dpm-solver", "--file", "missing.py"], "is no file"),
-        (["check", "diffusers", "--file", "a.py"], "--file is for dpm-solver"),
-        (["check", "my_samplers_of_check:good", "--only", "zzz"], "matches none"),
-    ):
-        assert run(command) == 2
-        assert words in capsys.readouterr().err
+    assert run(["check", "my_samplers_of_check:good", "--list", "--only", "zzz"]) == 2
+
+
+def test_help_says_what_is_run(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["check", "--help"]) == 0
+    assert "Importing the code under test runs it" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("nonsense", "MODULE:NAME"),
+        (":x", "MODULE:NAME"),
+        ("my_samplers_of_check:", "MODULE:NAME"),
+        ("no_such_module_at_all:x", "cannot be imported"),
+        ("my_samplers_of_check:nothing", "has no 'nothing'"),
+        ("my_samplers_of_check:trips", "trips() raises ValueError: made badly"),
+        ("my_samplers_of_check:none", "gives no sampler"),
+        ("my_samplers_of_check:number", "got int"),
+        ("broken_of_check:x", "importing broken_of_check raises SyntaxError"),
+        ("needs_of_check:x", "No module named 'no_such_dependency'"),
+        ("dpm-solver", "--file PATH"),
+        ("dpm-solver --file missing.py", "is no file"),
+        ("dpm-solver --file broken_of_check.py", "raises SyntaxError"),
+        ("dpm-solver --file my_samplers_of_check.py", "has no DPM_Solver"),
+        ("diffusers --file a.py", "--file is for dpm-solver"),
+        ("my_samplers_of_check:good --only zzz", "matches none"),
+        ("my_samplers_of_check:good --only [", "matches none"),
+        ("my_samplers_of_check:good --json no/such/folder.json", "does not exist"),
+        ("my_samplers_of_check:good --junit .", "names a folder"),
+        ("my_samplers_of_check:good --json a --junit a", "another file"),
+        ("my_samplers_of_check:good --jobs 0", "--jobs"),
+    ],
+)
+def test_wrong_use(here: Path, capsys: pytest.CaptureFixture[str], arguments: str, words: str) -> None:
+    (here / "broken_of_check.py").write_text("def (", encoding="utf-8")
+    (here / "needs_of_check.py").write_text("import no_such_dependency", encoding="utf-8")
+    assert run(["check", *arguments.split()]) == 2
+    told = capsys.readouterr().err
+    assert words in told
+    assert "Traceback" not in told

@@ -1,4 +1,11 @@
-"""No false alarm: what diffusers does by default raises no failure but those that are faults, with K = N apart."""
+"""No false alarm: what diffusers does by default raises no failure but two, each a fault of its own.
+
+Left out, and nothing else:
+- `clip_sample`, which the defaults of DDIM and DDPM have on, is off: clipping is a design choice, noted where it is on;
+- K = N, the check `every_step`, for the three that repeat a timestep there (and then divide 0 by 0 or stand still);
+- `get_velocity` of Euler, which looks its table up at the wrong place.
+A failure that is mended in a release to come is none of this test's business.
+"""
 
 from __future__ import annotations
 
@@ -13,27 +20,24 @@ pytest.importorskip("torch")
 pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 
 CALM = {"clip_sample": False}
-#: Euler's get_velocity looks up the training table at the position in its own list of times; K = N repeats timesteps.
-EXPECTED = {"EulerDiscreteScheduler": {"velocity"}}
-DEFAULTS = {
-    "EulerDiscreteScheduler": {},
-    "HeunDiscreteScheduler": {},
-    "DDIMScheduler": {**CALM, "timestep_spacing": "leading"},
-    "DDPMScheduler": CALM,
-    "DPMSolverMultistepScheduler": {},
-    "DPMSolverSinglestepScheduler": {},
-    "UniPCMultistepScheduler": {},
-}
+#: (scheduler, configuration, checks that may fail)
+DEFAULTS = [
+    ("EulerDiscreteScheduler", {}, {"velocity"}),
+    ("HeunDiscreteScheduler", {}, set()),
+    ("DDIMScheduler", {**CALM, "timestep_spacing": "leading"}, set()),
+    ("DDPMScheduler", CALM, set()),
+    ("DPMSolverMultistepScheduler", {"solver_order": 2}, {"every_step"}),
+    ("DPMSolverSinglestepScheduler", {"solver_order": 2}, {"every_step"}),
+    ("UniPCMultistepScheduler", {}, {"every_step"}),
+]
 
 
-@pytest.mark.parametrize("name", DEFAULTS)
-def test_defaults_raise_no_failure(name):
+@pytest.mark.parametrize(("name", "config", "faults"), DEFAULTS, ids=[name for name, *_ in DEFAULTS])
+def test_defaults_raise_no_failure(name, config, faults):
     diffusers.utils.logging.set_verbosity_error()
-    subject = from_diffusers(getattr(diffusers, name)(**DEFAULTS[name]))
-    results = run_checks(subject, quick=True)
+    results = run_checks(from_diffusers(getattr(diffusers, name)(**config)))
     failed = {one.check: one.detail for one in results if one.status == "failed"}
-    failed.pop("every_step", None)
-    assert set(failed) <= EXPECTED.get(name, set()), failed
+    assert set(failed) <= faults, failed
     # and it is not that nothing was looked at
     assert sum(one.status == "passed" for one in results) >= 10
 
@@ -45,7 +49,10 @@ def test_clipping_by_default_is_no_failure():
 
 
 def test_velocity_of_euler_by_hand():
-    """Why the one failure is none of ours: at the first of its times it should be the noise, and is the data."""
+    """Why that failure is none of ours: at t = 999 the velocity of x_0 = 1 without noise is -σ, all but -1.
+
+    A release in which it is right passes too.
+    """
     import torch
 
     scheduler = diffusers.EulerDiscreteScheduler()
@@ -53,6 +60,16 @@ def test_velocity_of_euler_by_hand():
     x0, eps = torch.ones(1, 1), torch.zeros(1, 1)
     found = float(scheduler.get_velocity(x0, eps, scheduler.timesteps[:1]))
     wanted = -float((1 - scheduler.alphas_cumprod[-1]) ** 0.5)
-    wrong = -float((1 - scheduler.alphas_cumprod[0]) ** 0.5)
+    at_the_first_of_training = -float((1 - scheduler.alphas_cumprod[0]) ** 0.5)
     assert wanted == pytest.approx(-1.0, abs=1e-3)
-    assert found in (pytest.approx(wrong), pytest.approx(wanted, abs=1e-3))
+    assert found in (pytest.approx(at_the_first_of_training), pytest.approx(wanted, abs=1e-3))
+
+
+def test_repeated_timesteps_at_the_number_of_training_by_hand():
+    scheduler = diffusers.DPMSolverMultistepScheduler()
+    scheduler.set_timesteps(1000)
+    times = scheduler.timesteps.tolist()
+    assert len(times) == 1000
+    repeated = len(times) - len(set(times))
+    stands_still = int((scheduler.sigmas[:-1].diff() == 0).sum())
+    assert repeated == stands_still <= 1

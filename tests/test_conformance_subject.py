@@ -230,6 +230,10 @@ def test_distances_take_nan_for_infinite():
         (lambda model, x, K, noise: x[:2], r"must return x_end of shape \(5, 2\); it returned \(2, 2\)"),
         (lambda model, x, K, noise: x, "never called the model"),
         (lambda model, x, K, noise: 1 / 0, "with K = 4 it raises ZeroDivisionError"),
+        (
+            lambda model, x, K, noise: model(x, 1.0, np.nan),
+            r"with K = 4 OracleModel: must .* sigma\) = \(1, nan\)",
+        ),
     ],
 )
 def test_runs_that_are_none(run, words):

@@ -185,6 +185,46 @@ def test_few_passes_settle_one_K(precisions):
     assert passes[1] == passes[999] == 0
 
 
+def nodes_swept(solve, u, v, n):
+    """Nodes that the sweeps for n edges go over, all together."""
+    swept = []
+
+    def sweep(u, v, penalty):
+        swept.append(u.size - 1)
+        return lagrange_pass(u, v, penalty)
+
+    nodes, sweeps = solve(u, v, n, sweep)
+    assert swept.count(u.size - 1) == sweeps
+    assert nodes.size == n + 1
+    return sum(swept), nodes
+
+
+def settled_on_few_nodes(solve):
+    """With many nodes for each edge hardly more than one sweep over all of them, and still the optimum."""
+    for precisions in ([0.1, 10.0], [0.1, 10.0, 1000.0], [1e-3, 0.1, 1.0, 30.0, 5e3, 1e6]):
+        u = linear_snr(8192)
+        v = product_mmse(u, precisions)
+        for n in (2, 9):
+            swept, nodes = nodes_swept(solve, u, v, n)
+            best = np.log(hull_layers(u, v, n, True)[0][n])
+            if swept > 1.9 * 8192 or path_cost(u, v, nodes) > best + TOL * max(1.0, best):
+                return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("sweep, guess)[2]", "sweep, -1.0)[2] * 0 - 1"),
+        ("while STRIDE * stride * PER_EDGE", "while stride > 1 and PER_EDGE"),
+        ("elif guess < 0 or sweeps > 0:", "else:"),
+    ],
+)
+def test_thinned_nodes_tell_the_multiplier(old, new):
+    assert settled_on_few_nodes(multiplier_path)
+    assert not settled_on_few_nodes(rebuilt(multiplier_module, "multiplier_path", old, new))
+
+
 def splices(splice_it, few, many):
     """Every number of edges between the two: a trajectory of that many, from 1 to N."""
     try:

@@ -403,22 +403,23 @@ def test_sample_dots():
 
 def test_bench_bars():
     axes = report.plot_ratios(RUN)
-    widths = [bar.get_width() for bar in axes.patches]
-    np.testing.assert_allclose(widths, [1000.0, 0.5, 30.0])
+    np.testing.assert_allclose(bar_ends(axes), [(1.0, 1000.0), (1.0, 0.5), (1.0, 30.0)])
     colours = [to_rgb(bar.get_facecolor()) for bar in axes.patches]
     assert colours == [to_rgb(style.RED), to_rgb(style.BLUE), to_rgb(style.BLUE)], "1000 is short of 2000"
     assert axes.get_lines()[0].get_xdata()[0] == 2000.0
-    (bar,) = report.plot_limit_shares(RUN).patches
-    assert bar.get_width() == 0.8
+    assert bar_ends(report.plot_limit_shares(RUN)) == [(0.0, 0.8)]
+
+
+def bar_ends(axes):
+    """From where to where each bar goes: from no gain to what was found."""
+    return [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in axes.patches]
 
 
 def test_bench_reads_its_own_json():
     import json
 
     stored = json.loads(RUN.dumps())
-    np.testing.assert_allclose(
-        [b.get_width() for b in report.plot_ratios(stored).patches], [1000.0, 0.5, 30.0]
-    )
+    assert bar_ends(report.plot_ratios(stored)) == bar_ends(report.plot_ratios(RUN))
     assert bench.share_figure("l", stored) == FIGURES["shares"]()
 
 

@@ -198,6 +198,12 @@ def same_costs(module):
             found, sweeps = module.multiplier_path(u, v, edges)
             if sweeps > 40 or not costs_match(u, v, found, plain(u, v, edges)[0], edges):
                 return False
+    u = linear_snr(1200)
+    v = product_mmse(u, [0.1, 10.0, 1000.0])
+    for edges in (2, 9, 18):  # of so many nodes some are tried first, and tell the multiplier
+        (found, sweeps), (expected, as_many) = module.multiplier_path(u, v, edges), plain(u, v, edges)
+        if sweeps != as_many or not costs_match(u, v, found, expected, edges):
+            return False
     return True
 
 
@@ -258,6 +264,8 @@ BROKEN = {
         ("while few[i + 1] < many", "while few[i + 1] > many"),
         ("shift = num_edges - (few.size - 1)", "shift = num_edges - few.size"),
         ("return total + log(product)", "return total"),
+        ("curve[1 + (i - 1) * stride]", "curve[i]"),
+        ("elif guess < 0 or sweeps > 0:", "else:"),
     ],
 }  # fmt: skip
 

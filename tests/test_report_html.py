@@ -299,8 +299,13 @@ def test_cells_as_they_are_shown_and_sorted() -> None:
     assert (made.rows[2][2].tone, made.rows[3][2].below) == ("bad", "b")
     assert not made.cards
     assert not made.broad
+    told = grid(Table(("v",), ((Lines("9 ± 1", "a", value=9.0),), (Lines("?", "b", value=math.nan),)), ""))
+    assert told.numeric == (True,)
+    assert [row[0].key for row in told.rows] == ["9.0", ""]
     assert grid(Table(("a",), (("x" * 41,),), "")).cards
     assert grid(Table(("a",) * 9, (), "")).broad
+    assert not grid(Table(("a",) * 3, (("x" * 28, "y y", "z" * 50),), "")).broad
+    assert grid(Table(("a",) * 3, (("x" * 28,) * 3, ("x" * 29, "", "")), "")).broad
 
 
 def test_wrong_pages_are_refused() -> None:
@@ -457,8 +462,7 @@ def test_the_table_and_the_json_survive_a_page_that_fails(
 def test_the_page_of_claims_counts_and_keeps_every_number() -> None:
     report = stub_claims.validate_with()(progress=lambda *_: None)
     made = pages.validate_page(report, np.eye(2), "dpmoracle validate")
-    (claims,) = made.sections[:1]
-    groups, table = claims.tables
+    ((groups,), (table,)) = (made.sections[i].tables for i in (0, -1))
     assert [row[:5] for row in groups.rows] == [("notes", 3, 1, 2, 0), ("bao2022", 1, 1, 0, 0)]
     for row, v in zip(table.rows, report, strict=True):
         assert row[0] == Lines(v.id, v.source)

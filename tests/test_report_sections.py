@@ -75,7 +75,7 @@ def test_validate_sections(short):
         "What the optimum buys",
         "V, the variances, the trajectories",
         "Orders of the solvers",
-        "Samplers that add noise",
+        "Samplers",
     ]
     assert [step[:2] for step in seen] == [(k, 4) for k in range(4)]
     names = {figure.name for figure in figures(found)}
@@ -144,9 +144,10 @@ def test_check_sections():
         "bound": None,
         "detail": "",
     }
-    end = {"sampler": "a", "K": 5, "ratio": 0.5}
     assert sections.check_sections([], "lib") == ()
-    (found,) = sections.check_sections(iter([result]), "lib 1.0", iter([end]), "a Gaussian")
+    (bare,) = sections.check_sections([result], "lib 1.0")
+    assert [figure.name for figure in bare.figures] == ["conformance"]
+    (found,) = sections.check_sections(iter([result, result | {"curve": [(5, 0.5, 0.1)]}]), "lib 1.0")
     check((found,))
     assert [figure.name for figure in found.figures] == ["conformance", "terminal"]
 
@@ -221,7 +222,7 @@ def test_verdict_on_samples_needs_an_interval_that_excludes_zero():
     assert "wins everywhere" in distances.sample_verdict(sample_rows((0.1, 0.2)))
     table = distances.sample_table({"toys": rows[:4], "more": rows[4:]})
     assert [str(row[-1]) for row in table.rows] == ["nearer"] * 2 + ["farther"] * 2 + ["undecided"] * 2
-    assert table.rows[2][-2] == "[-0.2, -0.1]"
+    assert str(table.rows[2][-2]) == "[-0.2, -0.1]"
     assert [str(row[0]) for row in table.rows[:2]] == ["even grid", "optimal grid"]
     assert [row[0].below for row in table.rows] == ["toys"] * 2 + ["more"] * 4
 

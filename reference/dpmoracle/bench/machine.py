@@ -6,14 +6,14 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from ..errors import require
 
-__all__ = ["cores", "describe", "on_threads"]
+__all__ = ["cores", "describe", "on_threads", "processor"]
 
 #: distributions whose version may matter
 _LIBRARIES = (
@@ -35,10 +35,20 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def processor() -> str:
+    """'AMD EPYC 9354'."""
+    with suppress(OSError):  # Linux alone has the file; platform.processor() is empty there
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name":
+                return " ".join(value.split())
+    return platform.processor() or platform.machine()
+
+
 def describe() -> dict[str, Any]:
     """A dict of texts and numbers that JSON can hold."""
     return {
-        "cpu": _cpu(),
+        "cpu": processor(),
         "cores": cores(),
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "system": platform.platform(),
@@ -84,15 +94,6 @@ def _threads() -> dict[str, int]:
         f"{pool['internal_api']} {pool.get('version') or ''}".strip(): pool["num_threads"] for pool in pools
     }
     return found | {library.__name__: library.get_num_threads() for library in _loaded()}
-
-
-def _cpu() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def _version(name: str) -> str | None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from textwrap import wrap
 from typing import Any, NamedTuple
 
 from .results import Result, Run
 
 __all__ = ["markdown", "text"]
+
+_WIDTH, _NAME = 80, 40  # columns of a terminal, and of a name in it
 
 
 class _Row(NamedTuple):
@@ -20,18 +23,19 @@ class _Row(NamedTuple):
 
 
 def text(run: Run) -> str:
-    """A paragraph for each piece of work, below the machine and its limits."""
-    lines = [_machine(run), *_limits(run)]
+    """A paragraph for each piece of work, below the machine and its limits; 80 columns at the most."""
+    lines = [*wrap(_machine(run), _WIDTH), *_limits(run)]
     for name, results in run.results.items():
         for result in results:
-            lines += [
-                "",
-                f"{name}: {result.work}",
-                f"  {'ours':40} {_ours(result)}{_error(result, ', error ')}",
-            ]
+            lines += ["", *wrap(f"{name}: {result.work}", _WIDTH)]
+            lines.append(f"  {'ours':{_NAME}} {_ours(result)}")
+            if error := _error(result):
+                lines += wrap(f"error {error}", _WIDTH, initial_indent="  ", subsequent_indent="    ")
             for row in _rows(result):
+                *before, last = wrap(row.name, _NAME)
+                lines += [f"  {part}" for part in before]
                 aim = f"  (aim {row.aim})" if row.aim else ""
-                lines.append(f"  {row.name:40} {row.time:>9} {row.value:>8}{aim}".rstrip())
+                lines.append(f"  {last:{_NAME}} {row.time:>9} {row.value:>8}{aim}".rstrip())
     return "\n".join(lines) + "\n"
 
 
@@ -86,8 +90,8 @@ def _ours(result: Result) -> str:
     return f"{_seconds(result.ours.median)} ({_seconds(low)} to {_seconds(high)})"
 
 
-def _error(result: Result, before: str = "") -> str:
-    return "" if math.isnan(result.error) else f"{before}{result.error:.1e} {result.measure}".rstrip()
+def _error(result: Result) -> str:
+    return "" if math.isnan(result.error) else f"{result.error:.1e} {result.measure}".rstrip()
 
 
 def _rows(result: Result) -> list[_Row]:

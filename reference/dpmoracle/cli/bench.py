@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import wrap
 from typing import Annotated
 
 import typer
@@ -56,8 +57,10 @@ def bench(
     from ..bench import machine, suite, tables
 
     if show_list:
-        width = max(map(len, suite.BENCHMARKS))
-        emit("".join(f"{name:{width}}  {suite.BENCHMARKS[name][1]}\n" for name in suite.find(only)))
+        width = 2 + max(map(len, suite.BENCHMARKS))
+        for name in suite.find(only):
+            line = f"{name:{width}}{suite.BENCHMARKS[name][1]}"
+            emit("\n".join(wrap(line, 80, subsequent_indent=" " * width)) + "\n")
         return 0
     for path, option in ((json, "--json"), (markdown, "--markdown")):
         if path is not None:

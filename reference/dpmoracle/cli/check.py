@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import InvalidParameterError
-from . import report
+from . import inputs, report
 from .console import progress_bar, show, stdout_console
 
 if TYPE_CHECKING:
@@ -58,17 +58,21 @@ def check(
     """
     from .. import storage
     from ..conformance.records import to_json, to_junit
-    from ..conformance.sweep import findings, sweep
+    from ..conformance.sweep import findings, selected, sweep
     from ..report import findings as table
 
-    for path, option in ((json, "--json"), (junit, "--junit")):
+    for path, option, others in ((json, "--json", [file]), (junit, "--junit", [file, json])):
         if path is not None:
             storage.check_writable(path, option)
+            inputs.refuse_overwriting(path, option, *others)
     report.check(report_file, json, junit, file)
     entries, left_out = _entries(target, file, quick)
     on = stdout_console()
     if show_list:
-        show([f"{entry.name} {_told(entry.config)}".rstrip() for entry in entries], on)
+        listed = dict.fromkeys(
+            f"{entry.name} {_told(entry.config)}".rstrip() for entry, _ in selected(entries, only)
+        )
+        show([*listed], on)
         return 0
     rows: list[Row] = []
     try:

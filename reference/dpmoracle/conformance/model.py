@@ -12,13 +12,17 @@ from numpy.typing import NDArray
 from ..errors import InvalidParameterError
 from ..flow import flow_levels
 from ..mixture import GaussianMixture
-from .law import Level
+from .law import Level, noise_ratio
 
-__all__ = ["OUTPUT_TYPES", "Call", "OracleModel", "as_output"]
+__all__ = ["OUTPUT_TYPES", "Call", "NoLevelError", "OracleModel", "as_output", "understood"]
 
 Array = NDArray[np.floating[Any]]
 
 OUTPUT_TYPES = ("eps", "x0", "v", "flow", "edm")
+
+
+class NoLevelError(InvalidParameterError):
+    """The model was asked at a level where no network is trained."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class OracleModel:
     sigma_data  : of the output type "edm"
     time_level  : time -> (a, σ); if given, the answer is for the level that the network understands by that time,
                   and not for the (a, σ) that the subject means
+    time_span   : time -> two levels between which any may be meant; the answer is then for what is nearest to (a, σ)
     endpoint    : answer with the end of the exact flow in place of E[x_0 | x], as a consistency model does
     calls       : every question so far, in order
 
@@ -56,6 +61,7 @@ class OracleModel:
     time_level: Callable[[float], Level] | None = None
     endpoint: bool = False
     calls: list[Call] = field(default_factory=list)
+    time_span: Callable[[float], tuple[Level, Level]] | None = None
 
     def __call__(self, x: Array, a: float, sigma: float, time: float | None = None) -> Array:
         asked: Level = (float(a), float(sigma))
@@ -66,9 +72,9 @@ class OracleModel:
                     "OracleModel: the subject must pass the time value to the model, which is fed by time; it passed "
                     "none. Pass time=, or feed by (a, sigma)"
                 )
-            level = self.time_level(float(time))
+            level = understood(float(time), asked, self.time_level, self.time_span)
         if not (0.0 <= level[0] < np.inf and 0.0 < level[1] < np.inf):
-            raise InvalidParameterError(
+            raise NoLevelError(
                 f"OracleModel: must be asked at a level with a >= 0 and sigma > 0, where a network is trained; it was "
                 f"asked at (a, sigma) = ({level[0]:.6g}, {level[1]:.6g})"
                 + ("" if time is None else f", time value {float(time):g}")
@@ -88,6 +94,21 @@ class OracleModel:
         else:
             x0[sound] = self.q0.posterior(asked, *(np.full(len(asked), part) for part in level)).mean
         return x0
+
+
+def understood(
+    time: float,
+    asked: Level,
+    time_level: Callable[[float], Level],
+    time_span: Callable[[float], tuple[Level, Level]] | None = None,
+) -> Level:
+    """The level that a network understands by a time value; of a span that nearest to the level that was meant."""
+    if time_span is None:
+        return time_level(time)
+    low, high = sorted(time_span(time), key=noise_ratio)
+    if noise_ratio(low) <= noise_ratio(asked) <= noise_ratio(high):
+        return asked
+    return low if noise_ratio(asked) < noise_ratio(low) else high
 
 
 def _end_of_flow(q0: GaussianMixture, x: NDArray[np.float64], level: Level) -> NDArray[np.float64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -44,6 +45,7 @@ def own_subjects() -> Iterator[Subject]:
     for law in (
         StepLaw(),
         StepLaw(variance="beta"),
+        StepLaw(variance="range"),
         StepLaw(variance="optimal"),
         StepLaw(0.5),
         StepLaw(0.0, "optimal"),
@@ -92,12 +94,13 @@ def ancestral(law: StepLaw, output_type: str = "eps", sch: Schedule | None = Non
         grid = even_grid(schedule.N, K)
         s, t = grid[:-1], grid[1:]
         lam2 = lambda2_ddpm(schedule, s, t) if law.eta == 1.0 else lambda2_ddim(schedule, s, t, law.eta)
-        sigma2 = {"lam2": lambda: lam2, "beta": lambda: schedule.beta(s, t)}.get(
-            law.variance,
-            lambda: optimal_variance_from_mmse(
+        if law.variance == "optimal":
+            sigma2 = optimal_variance_from_mmse(
                 schedule, s, t, Oracle(model.q0, schedule).mmse(t).value, lam2
-            ),
-        )()
+            )
+        else:
+            part = {"lam2": 0.0, "beta": 1.0, "range": law.fraction}[law.variance]
+            sigma2 = schedule.beta(s, t) ** part * lam2 ** (1.0 - part)
 
         def predict(x: Any, t: int) -> Any:
             a, sigma = schedule.levels(t)
@@ -127,6 +130,9 @@ def ancestral(law: StepLaw, output_type: str = "eps", sch: Schedule | None = Non
         stochastic=True,
         injects=True,
         law=law,
+        learned=(lambda part: ancestral(replace(law, fraction=part), output_type, sch))
+        if law.variance == "range"
+        else None,
         max_steps=schedule.N,
         predicting={
             kind: partial(ancestral, law, kind, sch) for kind in ("eps", "x0", "v") if kind != output_type

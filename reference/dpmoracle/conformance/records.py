@@ -15,8 +15,8 @@ __all__ = ["to_json", "to_junit"]
 
 
 def to_json(rows: Iterable[Row]) -> str:
-    """A list of objects with the fields of Row; null for nan and inf."""
-    plain = [{key: _finite(value) for key, value in asdict(row).items()} for row in rows]
+    """A list of objects with the fields of Row but the curve, which the page of a sweep keeps; null for nan and inf."""
+    plain = [{key: _finite(value) for key, value in asdict(row).items() if key != "curve"} for row in rows]
     return json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 

@@ -7,10 +7,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, get_args
 
-__all__ = ["STATUSES", "Result", "Seen", "Status", "judged", "noted", "skipped", "worst"]
+__all__ = ["STATUSES", "Ending", "Result", "Seen", "Status", "judged", "noted", "skipped", "worst"]
 
 Status = Literal["passed", "failed", "skipped", "xfailed", "xpassed", "note"]
 STATUSES: tuple[Status, ...] = get_args(Status)
+
+
+class Ending(NamedTuple):
+    """ratio : variance of the samples of K steps over the truth          error : its standard error"""
+
+    K: int
+    ratio: float
+    error: float
 
 
 @dataclass(frozen=True)
@@ -23,6 +31,7 @@ class Result:
     measured : the figure that was compared, None where there is none
     bound    : what it was compared with, in the same units: the most that passes, for the check "order" the least
     detail   : one line for a maintainer: what was seen, where, and what to look at
+    curve    : of the check "terminal", K increasing; of every other empty
     """
 
     check: str
@@ -30,6 +39,7 @@ class Result:
     measured: float | None
     bound: float | None
     detail: str
+    curve: tuple[Ending, ...] = ()
 
 
 def judged(check: str, measured: float, bound: float, detail: str) -> Result:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..mixture import GaussianMixture
-from .law import Level
-from .model import Call, OracleModel
+from .law import Level, noise_ratio
+from .model import Call, NoLevelError, OracleModel
 from .subject import Noise, Subject
 
 __all__ = [
@@ -21,7 +21,6 @@ __all__ = [
     "last_state",
     "median_distance",
     "name_call",
-    "noise_ratio",
     "play",
     "precisions",
     "raised",
@@ -73,12 +72,15 @@ def play(
         subject.time_level if by_time else None,
         subject.endpoint,
         [] if calls is None else calls,
+        subject.time_span,
     )
     carry = subject.exact_start if exact_start else subject.run
     if carry is None:
         raise SubjectError("it has no exact_start")
     try:
         end = carry(model, x.astype(subject.dtype), K, noise)
+    except NoLevelError as error:
+        raise SubjectError(f"with K = {K} {error}") from error
     except Exception as error:
         raise SubjectError(f"with K = {K} it {raised(error)}") from error
     wanted = x.shape[-2:]
@@ -131,11 +133,6 @@ def usual_steps(subject: Subject, quick: bool) -> list[int]:
     return steps_within(subject, (5, 7, 10, 12, 20, 33) + (() if quick else (99, 101, 333, 500)))
 
 
-def noise_ratio(level: Level) -> float:
-    """σ/a, inf at a = 0."""
-    return level[1] / level[0] if level[0] > 0.0 else float("inf")
-
-
 def last_state(subject: Subject, run: Run, K: int) -> tuple[Array, Level]:
     """x and (a, σ) at the last node with σ > 0: the end, or where the model was asked before the step to σ = 0."""
     end = subject.ends(K)[1]
@@ -146,7 +143,7 @@ def last_state(subject: Subject, run: Run, K: int) -> tuple[Array, Level]:
         if np.allclose(call.level, node, rtol=1e-6, atol=0.0):
             return call.x, call.level
     raise SubjectError(
-        f"with K = {K} the model was never asked at the last node with sigma > 0, {tuple(node)}"
+        f"with K = {K} the model was never asked at the last node with sigma > 0, ({node[0]:.6g}, {node[1]:.6g})"
     )
 
 

@@ -59,11 +59,17 @@ class Subject:
                   between nodes where a method also evaluates
     time_level  : time value -> the (a, σ) that a network trained with this sampler understands by it, in the scaling
                   of its levels; between two whole times it interpolates
+    time_span   : time value -> the two levels between which it may be read, where nothing decides that: between two
+                  whole timesteps there was no training, and σ or log σ may be what is interpolated
     time_range  : (smallest, largest) time value that such a network knows
     order       : the order that it claims, of a deterministic sampler
     stochastic  : it draws noise             injects : and takes it from `noise`, standard normal
     law         : of one of its stochastic steps; None for a sampler of several evaluations or with a memory, which
-                  must still leave the law of a single data point exact
+                  must still leave the law of a single data point exact, unless exact_on_point is False
+    learned     : fraction in [0, 1] -> the same sampler (in float64 if it can), for a network that answers with a
+                  variance of its steps as well: that fraction of the way, in logarithms, from λ² to "beta"
+    exact_on_point : so it does; not so a step of an SDE that takes ε̂ for constant, which the noise that it adds moves
+    rests       : why its last step ends where it starts on purpose; that is a note then and no fault
     endpoint    : its model is a consistency function, x -> the end of the flow
     clips       : bound of its clipping of x̂_0, a design choice: what that disturbs becomes a note
     max_steps   : the largest K that it admits: with timesteps of training, their number N
@@ -87,11 +93,15 @@ class Subject:
     sigma_data: float = 0.5
     levels: Callable[[int], NDArray[np.float64]] | None = None
     time_level: Callable[[float], Level] | None = None
+    time_span: Callable[[float], tuple[Level, Level]] | None = None
     time_range: tuple[float, float] | None = None
     order: int | None = None
     stochastic: bool = False
     injects: bool = False
     law: StepLaw | None = None
+    learned: Callable[[float], Subject] | None = None
+    exact_on_point: bool = True
+    rests: str | None = None
     endpoint: bool = False
     clips: float | None = None
     max_steps: int | None = None

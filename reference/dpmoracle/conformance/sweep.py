@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import importlib.metadata
+import math
 import multiprocessing
 import os
 import signal
@@ -17,10 +18,10 @@ from typing import Any, Protocol
 from ..errors import InvalidParameterError, MissingExtraError
 from .checks import CHECKS, Check
 from .front import run_check
-from .results import Result, Status
+from .results import Ending, Result, Status
 from .subject import Subject
 
-__all__ = ["Entry", "Finding", "Row", "findings", "sweep"]
+__all__ = ["Entry", "Finding", "Row", "Task", "findings", "selected", "sweep"]
 
 Progress = Callable[[int, int, str], None]
 
@@ -37,6 +38,10 @@ class Entry(Protocol):
     def subject(self) -> Subject: ...
 
 
+#: an entry with the names of its checks
+Task = tuple[Entry, tuple[str, ...]]
+
+
 @dataclass(frozen=True)
 class Row:
     """One result, as it stands in the JSON."""
@@ -50,6 +55,7 @@ class Row:
     detail: str
     library: str
     version: str
+    curve: tuple[Ending, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,13 +86,7 @@ def sweep(
     jobs  : processes, None for as many as there are cores; 1 works in this one
     into  : a list to fill as results come, for who may be interrupted
     """
-    chosen = list(_chosen(entries, only))
-    if not chosen:
-        names = sorted({entry.name for entry in entries})
-        raise InvalidParameterError(
-            f"sweep: --only must match a sampler or a check; {only!r} matches none of {', '.join(names)}, nor of the "
-            f"checks {', '.join(CHECKS)}"
-        )
+    chosen = selected(entries, only)
     rows = [] if into is None else into
     tell = progress or (lambda done, total, what: None)
     found: dict[int, list[Row]] = {}
@@ -101,13 +101,20 @@ def sweep(
 
 
 def findings(rows: Iterable[Row]) -> list[Finding]:
-    """The failures, one finding for each check of each sampler, grouped by check."""
+    """The failures, one finding for each check of each sampler, grouped by check.
+
+    Where the samples of a configuration are not finite, or it raises, only that is told: other checks that then have
+    no figure fail by the same cause.
+    """
+    given = list(rows)
+    fallen = {(row.subject, row.config) for row in given if row.check == "finite" and row.status == "failed"}
     groups: dict[tuple[str, str], list[Row]] = {}
     tried: dict[tuple[str, str], int] = {}
-    for row in rows:
+    for row in given:
         key = (row.check, row.subject)
         tried[key] = tried.get(key, 0) + (row.status != "skipped")
-        if row.status in ("failed", "xpassed"):
+        follows = (row.subject, row.config) in fallen and row.check != "finite" and _share(row) == math.inf
+        if row.status in ("failed", "xpassed") and not follows:
             groups.setdefault(key, []).append(row)
     order = {name: i for i, name in enumerate(CHECKS)}
     return [
@@ -117,26 +124,33 @@ def findings(rows: Iterable[Row]) -> list[Finding]:
 
 
 def _share(row: Row) -> float:
-    if row.measured is None or row.measured != row.measured:
-        return float("inf")
+    if row.measured is None or not math.isfinite(row.measured):
+        return math.inf
     return row.measured / row.bound if row.bound else row.measured
 
 
-_Task = tuple[Entry, tuple[str, ...]]
+def selected(entries: Sequence[Entry], only: str | None = None) -> list[Task]:
+    """The entries that the pattern matches with all checks, or all entries with the checks that it matches.
 
-
-def _chosen(entries: Sequence[Entry], only: str | None) -> Iterator[_Task]:
-    """The entries with the names of their checks."""
+    Raises InvalidParameterError for a pattern that matches nothing.
+    """
     pattern = "*" if only is None else only
     checks = tuple(fnmatch.filter(CHECKS, pattern))
-    for entry in entries:
-        if fnmatch.fnmatchcase(entry.name, pattern):
-            yield entry, tuple(CHECKS)
-        elif checks:
-            yield entry, checks
+    chosen = [
+        (entry, named or checks)
+        for entry in entries
+        if (named := tuple(CHECKS) if fnmatch.fnmatchcase(entry.name, pattern) else ()) or checks
+    ]
+    if not chosen:
+        names = sorted({entry.name for entry in entries})
+        raise InvalidParameterError(
+            f"sweep: --only must match a sampler or a check; {only!r} matches none of {', '.join(names)}, nor of the "
+            f"checks {', '.join(CHECKS)}"
+        )
+    return chosen
 
 
-def _results(tasks: list[_Task], quick: bool, jobs: int) -> Iterator[tuple[int, list[Row]]]:
+def _results(tasks: list[Task], quick: bool, jobs: int) -> Iterator[tuple[int, list[Row]]]:
     if jobs == 1:
         for i, (entry, checks) in enumerate(tasks):
             yield i, _judge(entry, checks, quick)
@@ -195,8 +209,8 @@ def _fields(result: Result) -> dict[str, Any]:
 
 
 def _hasty(check: Check, quick: bool) -> bool:
-    """The law of samples needs its full number of steps to be told from slow convergence."""
-    return quick or check.name != "terminal"
+    """These need many steps: the law of samples to be told from slow convergence, and what rounding costs to show."""
+    return quick or check.name not in ("finite", "order_usual_start", "stability", "terminal")
 
 
 def _worthwhile(entry: Entry, subject: Subject, checks: Sequence[str], quick: bool) -> Iterator[Check]:

@@ -44,6 +44,10 @@ def finding_table(
         parts += [Padding.indent(Text(f"{name}: {why}"), 2) for name, why in left_out.items()]
         parts.append("")
     counts = Counter(row.status for row in given)
+    follow = counts["failed"] + counts["xpassed"] - sum(len(finding.rows) for finding in groups)
+    if follow:
+        what = "1 failure that follows" if follow == 1 else f"{follow} failures that follow"
+        parts += [Text(f"Not listed: {what} from samples that are not finite, or from what raises"), ""]
     told = ", ".join(f"{counts[status]} {status}" for status in _COUNTED if counts[status])
     versions = ", ".join(dict.fromkeys(f"{row.library} {row.version}" for row in given))
     summary = (

@@ -41,11 +41,13 @@ class Lines:
     """A cell of two lines, the second smaller: an identifier and its source, a statement and its evidence.
 
     latex : whether `text` is LaTeX, to be shown as mathematics
+    value : the number that `text` writes, if it writes one, "0.12 ± 0.03": the cell sorts by it
     """
 
     text: str
     below: str
     latex: bool = False
+    value: float | None = None
 
     def __str__(self) -> str:
         return self.text

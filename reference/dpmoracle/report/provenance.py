@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import metadata
-from pathlib import Path
+
+from ..bench.machine import cores, processor
 
 __all__ = ["date", "machine", "versions"]
 
@@ -33,21 +33,11 @@ def versions() -> dict[str, str]:
 
 def machine() -> str:
     """'AMD EPYC 9354, 2 cores; Linux x86_64'; what cannot be told is left out."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    counted = f"{cores} core{'s' if cores != 1 else ''}"
+    counted = f"{cores()} core{'s' if cores() != 1 else ''}"
     system = f"{platform.system()} {platform.machine()}".strip()
-    return f"{', '.join(filter(None, (_processor(), counted)))}; {system}"
+    return f"{', '.join(filter(None, (processor(), counted)))}; {system}"
 
 
 def date() -> str:
     """Now, in UTC: '2026-07-01 12:34 UTC'."""
     return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def _processor() -> str:
-    with suppress(OSError):  # Linux alone has the file; platform.processor() is empty there
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
-            key, _, value = line.partition(":")
-            if key.strip() == "model name":
-                return " ".join(value.split())
-    return platform.processor()

@@ -42,6 +42,8 @@ def inline(svg: str, name: str, label: str) -> str:
     root.set("aria-label", label)
     for size in ("width", "height"):
         root.set(size, _pixels(root.get(size, "100%")))
+    if root.get("width", "").isdigit():  # a small drawing is not blown up where the page wants it readable
+        root.set("style", f"--natural: {root.get('width')}px; {root.get('style', '')}".rstrip("; "))
     for element in root.iter():
         element.tag = element.tag.removeprefix(f"{{{_SVG}}}")
     return ElementTree.tostring(root, encoding="unicode")

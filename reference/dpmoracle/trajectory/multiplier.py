@@ -18,6 +18,8 @@ Steps = NDArray[np.int64]
 
 #: a gap to the dual bound below this, relative to max(1, cost), is rounding: the programs promise 1e-12
 GAP = 2e-13
+#: Every eighth node tells the multiplier within a few per cent, while there are at least eight for each edge.
+STRIDE, PER_EDGE = 8, 8
 
 
 def multiplier_path(
@@ -31,21 +33,41 @@ def multiplier_path(
 
     whatever V is, and k_l = n proves a path optimal. C is convex where J is Monge, so the l of a chord
     between two corners k < n < k' either finds a corner below the chord or shows that C is linear there;
-    then the two paths are spliced and the result is held against the bound.
+    then the two paths are spliced and the result is held against the bound. The first multiplier comes from the same
+    search among every eighth node, for which every 64th serves, and so on.
 
     u, v  : (N+1,) plain arrays
     sweep : finds the best path at a multiplier, of which exp is passed
+    Sweeps are counted that go over all nodes; the others together cost a seventh of one.
+    """
+    last = u.size - 1
+    if num_edges == 1:
+        return np.array([1, last], dtype=np.int64), 0
+    if num_edges == last - 1:
+        return np.arange(1, last + 1, dtype=np.int64), 0
+    stride, guess = 1, -1.0
+    while STRIDE * stride * PER_EDGE * num_edges <= last:
+        stride *= STRIDE
+    while stride > 1:
+        some = np.r_[0, 1:last:stride, last]
+        guess = _search(u[some], v[some], num_edges, sweep, guess)[2]
+        stride //= STRIDE
+    return _search(u, v, num_edges, sweep, guess)[:2]
+
+
+def _search(
+    u: Array, v: Array, num_edges: int, sweep: Callable[[Array, Array, float], Steps], guess: float
+) -> tuple[Steps | None, int, float]:
+    """The path among these nodes, the number of sweeps, and the last multiplier.
+
+    guess : the first multiplier; below 0 where nothing is known of it
     """
     last = u.size - 1
     few: Steps = np.array([1, last], dtype=np.int64)
     many: Steps = np.arange(1, last + 1, dtype=np.int64)
-    if num_edges == 1:
-        return few, 0
-    if num_edges == last - 1:
-        return many, 0
     cost_few, cost_many = sum_cost(u, v, few), sum_cost(u, v, many)
     cost_one = cost_few
-    k, cost, guess = 1, cost_one, 0.0
+    k, cost = 1, cost_one
     fitting = on_chord = False
     sweeps = 0
     while True:
@@ -55,19 +77,20 @@ def multiplier_path(
             guess = slope
         elif fitting:
             guess = fitted_multiplier(guess, k, num_edges, cost_one - cost)
-        else:  # C(k) falls about as 1/k, so its slope at n is about the chord's times k k' / n^2
+        elif guess < 0 or sweeps > 0:
+            # C(k) falls about as 1/k, so its slope at n is about the chord's times k k' / n^2
             guess = slope * (k_few * k_many) / num_edges**2
         found = sweep(u, v, exp(guess))
         sweeps += 1
         cost, k = sum_cost(u, v, found), found.size - 1
         if k == num_edges:
-            return found, sweeps
+            return found, sweeps, guess
         inside = k_few < k < k_many
         if on_chord:
             below = cost_few + slope * (k_few - k) - cost
             if not inside or below <= GAP * max(1.0, cost):
                 bound = cost + slope * (k - num_edges)
-                return _closed(u, v, splice(few, many, num_edges), bound), sweeps
+                return _closed(u, v, splice(few, many, num_edges), bound), sweeps, guess
         if inside and k < num_edges:
             few, cost_few = found, cost
         elif inside:

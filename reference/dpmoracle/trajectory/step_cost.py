@@ -50,6 +50,17 @@ def as_curve(who: str, snr: ArrayLike, mmse: ArrayLike, bounded: bool = False) -
             f"the entries 0 ignored; got shapes {u.shape} and {v.shape}"
         )
     u[0], v[0] = np.inf, 0.0
+    # What is wrong is looked for only where something is: a nan fails every comparison.
+    if not (u[1] < np.inf and u[-1] >= 0 and (u[2:] < u[1:-1]).all() and v.min() >= 0 and v.max() < np.inf):
+        _refuse_curve(who, u, v)
+    if bounded:
+        _refuse_impossible(who, u, v)
+        _refuse_overflow(who, u, v)
+    return u, v
+
+
+def _refuse_curve(who: str, u: Array, v: Array) -> None:
+    """Say which of the requirements on u and V fails first."""
     _refuse_nonfinite(
         who,
         "snr",
@@ -64,8 +75,8 @@ def as_curve(who: str, snr: ArrayLike, mmse: ArrayLike, bounded: bool = False) -
         "a nan decides the path silently. Estimate again with more samples, or use shortest_paths with "
         "+inf to forbid a step",
     )
-    if not (u[2:] < u[1:-1]).all():
-        rises = np.flatnonzero(np.diff(u[1:]) >= 0) + 2
+    rises = np.flatnonzero(np.diff(u[1:]) >= 0) + 2
+    if rises.size:
         raise InvalidParameterError(
             f"{who}: snr must decrease strictly over the timesteps 1..N; snr[{rises[0]}] = "
             f"{u[rises[0]]:.6g} is not below snr[{rises[0] - 1}] = {u[rises[0] - 1]:.6g} ({rises.size} such "
@@ -73,17 +84,12 @@ def as_curve(who: str, snr: ArrayLike, mmse: ArrayLike, bounded: bool = False) -
         )
     if u[-1] < 0:
         raise InvalidParameterError(f"{who}: snr must be >= 0; snr[{u.size - 1}] = {u[-1]:.6g}")
-    if v.min() < 0:
-        negative = name_steps(np.flatnonzero(v < 0))
-        raise InvalidParameterError(
-            f"{who}: mmse must be >= 0; it is negative at {negative}, where beta_bar*gamma > 1, which no distribution "
-            "has. Estimate again with more samples or another estimator, or clip on "
-            "purpose with clip_mmse"
-        )
-    if bounded:
-        _refuse_impossible(who, u, v)
-        _refuse_overflow(who, u, v)
-    return u, v
+    negative = name_steps(np.flatnonzero(v < 0))
+    raise InvalidParameterError(
+        f"{who}: mmse must be >= 0; it is negative at {negative}, where beta_bar*gamma > 1, which no distribution "
+        "has. Estimate again with more samples or another estimator, or clip on "
+        "purpose with clip_mmse"
+    )
 
 
 def _refuse_impossible(who: str, u: Array, v: Array) -> None:

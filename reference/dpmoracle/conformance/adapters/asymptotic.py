@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .grids import family_of
+from .families import family_of
+from .traits import library_name
 
 __all__ = ["even_in_lambda"]
 
@@ -36,11 +37,11 @@ def even_in_lambda(cls: Any, config: Mapping[str, Any], K: int, exact_start: boo
     """
     knows = inspect.signature(cls.__init__).parameters
     calm = {**config, **{name: value for name, value in _CALM.items() if name in knows}}
-    if cls.__name__ == "DPMSolverSinglestepScheduler":
+    if library_name(cls) == "DPMSolverSinglestepScheduler":
         order = int(calm.get("solver_order", 2))
         K = -(-K // order) * order
     ratios = np.geomspace(_HIGH[exact_start], _LOW, K + 1)
-    if cls.__name__ == "IPNDMScheduler":
+    if library_name(cls) == "IPNDMScheduler":
         calm["trained_betas"] = ratios / np.hypot(1.0, ratios)
         return _set(cls(**calm), K), False
     if "trained_betas" in knows:
@@ -57,10 +58,12 @@ def _with_betas(cls: Any, calm: dict[str, Any], K: int, high: float) -> tuple[An
     first = cls(**{**calm, **_betas(each * K + 1, high)})
     if family_of(first).name == "index":  # type: ignore[union-attr]
         # of its spacings, only in "leading" does each step end where the next one starts
-        spaced = {"timestep_spacing": "leading"} if "timestep_spacing" in calm else {}
+        spaced: dict[str, Any] = {"timestep_spacing": "leading"} if "timestep_spacing" in calm else {}
+        if "original_inference_steps" in first.config:  # TCD takes its timesteps from among so many
+            spaced["original_inference_steps"] = each * (K + 1)
         return _set(cls(**{**calm, **_betas(each * (K + 1), high), **spaced}), K + 1), True
-    sigmas = _set(first, K).sigmas
-    if float(sigmas[-1]) not in (0.0, float(sigmas[-2])):
+    before, last = map(float, _set(first, K).sigmas[-2:])
+    if last > 0.0 and not np.isclose(before, last):
         return first, False
     return _set(cls(**{**calm, **_betas(each * K + 1, high)}), K + 1), True
 
@@ -68,7 +71,7 @@ def _with_betas(cls: Any, calm: dict[str, Any], K: int, high: float) -> tuple[An
 def _with_sigmas(scheduler: Any, sigmas: Array) -> Any:
     """Rectified flow."""
     wanted = inspect.signature(scheduler.set_timesteps).parameters
-    name = type(scheduler).__name__
+    name = library_name(type(scheduler))
     if "sigmas" not in wanted:
         scheduler.sigma_max, scheduler.sigma_min = float(sigmas[0]), float(sigmas[-1])
         return _set(scheduler, len(sigmas))

@@ -24,6 +24,7 @@ _REASONS = {
     "ScoreSdeVeScheduler": "no step(): a predictor and a corrector that its pipeline calls in turn",
 }
 _ASKED = {"self", "model_output", "timestep", "sample", "old_pred_original_sample", "timestep_back"}
+_VARIANCES = ("fixed_small", "fixed_small_log", "fixed_large", "fixed_large_log", "learned", "learned_range")
 _DISCRETE = ("mask_token_id", "num_vec_classes", "threshold", "entropy_bound", "corrector_k")
 
 
@@ -122,13 +123,20 @@ def _configurations(cls: Any) -> Iterator[SchedulerEntry]:
     seen: list[dict[str, Any]] = []
     for changes in _changes(full):
         kept = {name: value for name, value in changes.items() if full.get(name, value) != value}
-        refused = cls.__name__ == "UnCLIPScheduler" and "variance_type" in kept
+        refused = "variance_type" in kept and kept["variance_type"] not in _variance_types(cls)
         if set(changes) <= set(full) and kept not in seen and not refused:
             seen.append(kept)
             yield SchedulerEntry(cls, kept, usual)
     if "eta" in step and "timestep_back" not in step:  # CogVideoX's DPM-Solver takes η and makes no use of it
         for eta in (0.0,) if distilled else (0.5, 1.0):
             yield SchedulerEntry(cls, {}, {"eta": eta})
+
+
+def _variance_types(cls: Any) -> tuple[str, ...]:
+    """Of the chains; elsewhere a variance_type is that of a network whose variance is thrown away."""
+    if cls.__name__ == "UnCLIPScheduler":
+        return ("learned_range",)
+    return _VARIANCES if cls.__name__ in ("DDPMScheduler", "DDPMParallelScheduler") else ()
 
 
 def _zero(t: Any) -> float:
@@ -170,7 +178,7 @@ def _changes(full: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield {**third, "lower_order_final": False, **low}
     yield {"lower_order_final": not full.get("lower_order_final")}
     yield {"euler_at_final": True}
-    for variance in ("fixed_small", "fixed_small_log", "fixed_large"):
+    for variance in _VARIANCES:
         yield {"variance_type": variance}
     yield {"interpolation_type": "log_linear"}
     yield {"timestep_type": "continuous", **velocity}

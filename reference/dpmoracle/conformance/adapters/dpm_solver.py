@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from ...errors import InvalidParameterError, require
 from ..law import Level
 from ..model import OracleModel
+from ..runs import raised
 from ..subject import Noise, Subject
 from .patches import promoting
 
@@ -39,7 +40,11 @@ def load_dpm_solver(path: str | Path) -> Any:
         raise InvalidParameterError(f"{_WHO}: {str(path)!r} is no Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[_NAME] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[_NAME]
+        raise InvalidParameterError(f"{_WHO}: loading {str(path)!r} {raised(error)}") from error
     if not hasattr(module, "DPM_Solver"):
         raise InvalidParameterError(f"{_WHO}: {str(path)!r} has no DPM_Solver; is it dpm_solver_pytorch.py?")
     return module
@@ -151,10 +156,19 @@ class _Solver:
 
     def time_level(self, t: float) -> Level:
         """Networks of discrete schedules are given 1000 n/N for the n-th timestep, from 0."""
-        n = t * len(self.alphas_cumprod) / 1000.0
-        log_ratio = 0.5 * (np.log1p(-self.alphas_cumprod) - np.log(self.alphas_cumprod))
-        ratio = float(np.exp(np.interp(n, np.arange(len(log_ratio)), log_ratio)))
-        return 1.0 / float(np.hypot(1.0, ratio)), ratio / float(np.hypot(1.0, ratio))
+        return self.time_span(t)[0]
+
+    def time_span(self, t: float) -> tuple[Level, Level]:
+        """Between whole timesteps by log(σ/a), and by log a, as the solver's own schedule has it."""
+        n, whole = t * len(self.alphas_cumprod) / 1000.0, np.arange(len(self.alphas_cumprod))
+        log_a = 0.5 * np.log(self.alphas_cumprod)
+        ratio = float(np.exp(np.interp(n, whole, 0.5 * np.log1p(-self.alphas_cumprod) - log_a)))
+        by_log_a = float(np.interp(n, whole, log_a))
+        norm = float(np.hypot(1.0, ratio))
+        return (1.0 / norm, ratio / norm), (
+            float(np.exp(by_log_a)),
+            float(np.sqrt(-np.expm1(2.0 * by_log_a))),
+        )
 
     def evenly(self) -> _Solver:
         """On nodes even in log(a/σ), without the lower orders at the end."""
@@ -179,6 +193,7 @@ def _subject(solver: _Solver, name: str) -> Subject:
         dtype="float64" if solver.wide else "float32",
         levels=solver.levels if solver.multistep else None,
         time_level=None if even else solver.time_level,
+        time_span=None if even else solver.time_span,
         time_range=None if even else (0.0, 1000.0),
         order=int(solver.options.get("order", 2)),
         promoted=None if solver.wide else lambda: _subject(replace(solver, wide=True), name),

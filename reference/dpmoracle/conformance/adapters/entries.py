@@ -6,13 +6,15 @@ import importlib
 import inspect
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ...errors import InvalidParameterError
+from ..runs import raised
 from ..subject import Subject
 from .diffusers import from_diffusers
 from .dpm_solver import from_dpm_solver, load_dpm_solver
@@ -27,6 +29,8 @@ __all__ = [
     "own_entries",
     "solver_entries",
 ]
+
+_WHO = "check"
 
 
 @dataclass(frozen=True)
@@ -131,24 +135,50 @@ def own_entries(name: str) -> list[OwnEntry]:
 
 
 def _subjects(name: str) -> list[Subject]:
-    who = "check"
+    value = _named(name)
+    if callable(value) and not isinstance(value, Subject) and not hasattr(value, "set_timesteps"):
+        value = _trying(value, f"{name}()")
+    made = list(value) if isinstance(value, (list, tuple)) or hasattr(value, "__next__") else [value]
+    if not made:
+        raise InvalidParameterError(f"{_WHO}: {name!r} gives no sampler at all; it came as an empty list")
+    for one in made:
+        if not isinstance(one, Subject) and not hasattr(one, "set_timesteps"):
+            raise InvalidParameterError(
+                f"{_WHO}: {name!r} must be a Subject, a configured scheduler of diffusers, a function without "
+                f"arguments that returns one of them, or a list of them; got {type(one).__name__}"
+            )
+    return [one if isinstance(one, Subject) else from_diffusers(one) for one in made]
+
+
+def _named(name: str) -> Any:
+    """What MODULE:NAME stands for; imports MODULE."""
     module, _, attribute = name.partition(":")
+    if not module or not attribute:
+        raise InvalidParameterError(
+            f"{_WHO}: WHAT must be MODULE:NAME, such as mymodule:my_sampler; got {name!r}"
+        )
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
-        value: Any = importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name != module.partition(".")[0]:
-            raise
-        raise InvalidParameterError(
-            f"{who}: {module!r} cannot be imported. Give diffusers, k-diffusion, dpm-solver, or MODULE:NAME of a "
-            "module that lies here or is installed"
-        ) from error
+        value = _trying(partial(importlib.import_module, module), f"importing {module}")
+    except InvalidParameterError as error:
+        cause = error.__cause__
+        if isinstance(cause, ModuleNotFoundError) and cause.name == module.partition(".")[0]:
+            raise InvalidParameterError(
+                f"{_WHO}: {module!r} cannot be imported. Give diffusers, k-diffusion, dpm-solver, or MODULE:NAME of a "
+                "module that lies here or is installed"
+            ) from cause
+        raise
     for part in attribute.split("."):
         if not hasattr(value, part):
-            raise InvalidParameterError(f"{who}: {module!r} has no {attribute!r}")
+            raise InvalidParameterError(f"{_WHO}: {module!r} has no {attribute!r}")
         value = getattr(value, part)
-    if callable(value) and not isinstance(value, Subject) and not hasattr(value, "set_timesteps"):
-        value = value()
-    made = list(value) if isinstance(value, Iterable) else [value]
-    return [one if isinstance(one, Subject) else from_diffusers(one) for one in made]
+    return value
+
+
+def _trying(function: Callable[[], Any], what: str) -> Any:
+    """function(); what somebody's code raises is told in one line."""
+    try:
+        return function()
+    except Exception as error:
+        raise InvalidParameterError(f"{_WHO}: {what} {raised(error)}") from error

@@ -11,20 +11,25 @@ from typing import Any
 
 from ..law import StepLaw
 
-__all__ = ["Traits", "settings", "traits_of"]
+__all__ = ["Traits", "library_name", "settings", "traits_of"]
 
 _ENDPOINT = "CMStochasticIterativeScheduler", "FlowMatchLCMScheduler", "LCMScheduler", "SCMScheduler"
 _NOISY = (
     "CogVideoXDPMScheduler", "CosineDPMSolverMultistepScheduler", "DPMSolverSDEScheduler",
     "EulerAncestralDiscreteScheduler", "KDPM2AncestralDiscreteScheduler", "SASolverScheduler",
 )  # fmt: skip
+_RESTS = (
+    "set_alpha_to_one=False ends at timestep 0, where the last step starts: its evaluation is spent on nothing, unless "
+    "steps_offset=1"
+)
 _DDPM = "DDPMScheduler", "DDPMParallelScheduler", "UnCLIPScheduler", "DDPMWuerstchenScheduler"
 
 
 @dataclass(frozen=True)
 class Traits:
     """order      : claimed by its documentation, None for a sampler that draws noise
-    stochastic, law, endpoint, clips, max_steps : as in Subject
+    stochastic, law, exact_on_point, rests, endpoint, clips, max_steps : as in Subject
+    learned    : its network answers with a variance too, in as many more channels
     one_call   : one evaluation for each step, so that the state at a node can be replaced
     predictions: prediction types that its signature admits
     """
@@ -32,6 +37,9 @@ class Traits:
     order: int | None
     stochastic: bool
     law: StepLaw | None
+    learned: bool
+    exact_on_point: bool
+    rests: str | None
     endpoint: bool
     clips: float | None
     max_steps: int | None
@@ -40,9 +48,17 @@ class Traits:
 
     def time_range(self, scheduler: Any) -> tuple[float, float] | None:
         """The time values that a network trained with it knows."""
+        if scheduler.config.get("use_flow_sigmas"):
+            return 0.0, float(scheduler.config.num_train_timesteps)
         if hasattr(scheduler, "alphas_cumprod") and scheduler.config.get("timestep_type") != "continuous":
             return 0.0, float(len(scheduler.alphas_cumprod) - 1)
         return None
+
+
+def library_name(cls: Any) -> str:
+    """Of the library's own class: somebody's subclass claims what that one does."""
+    own = [str(base.__name__) for base in cls.__mro__ if base.__module__.startswith("diffusers.")]
+    return own[0] if own else str(cls.__name__)
 
 
 def settings(cls: Any, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -53,7 +69,7 @@ def settings(cls: Any, config: Mapping[str, Any]) -> dict[str, Any]:
 
 def traits_of(cls: Any, config: Mapping[str, Any], step: Mapping[str, Any]) -> Traits:
     """What the scheduler claims, from its configuration, the arguments of its step, and its documentation."""
-    name, full = cls.__name__, settings(cls, config)
+    name, full = library_name(cls), settings(cls, config)
     eta = float(step.get("eta", 0.0))
     law = _law(name, full, eta, step)
     endpoint = (
@@ -74,6 +90,9 @@ def traits_of(cls: Any, config: Mapping[str, Any], step: Mapping[str, Any]) -> T
         order=None if noisy else _order(cls, full),
         stochastic=noisy,
         law=law,
+        learned=name in _DDPM and str(full.get("variance_type")).startswith("learned"),
+        exact_on_point=full.get("algorithm_type") != "sde-dpmsolver",
+        rests=_RESTS if not full.get("set_alpha_to_one", True) else None,
         endpoint=endpoint,
         clips=clips,
         max_steps=_max_steps(name, full),
@@ -91,9 +110,7 @@ def _law(name: str, full: Mapping[str, Any], eta: float, step: Mapping[str, Any]
         return StepLaw(math.inf)
     if name in _DDPM and name != "DDPMWuerstchenScheduler":  # which leaves its last noise out
         kind = str(full.get("variance_type", "fixed_small"))
-        if kind == "fixed_large":
-            return StepLaw(1.0, "beta")
-        return StepLaw(1.0) if kind.startswith("fixed_small") else None
+        return StepLaw(1.0, "beta" if kind.startswith("fixed_large") else "lam2")
     if name == "EulerAncestralDiscreteScheduler":
         return StepLaw(1.0)
     if eta > 0 and "DDIM" in name:
@@ -110,7 +127,7 @@ def _order(cls: Any, full: Mapping[str, Any]) -> int:
     is asked for here. PNDM's paper proves second order, whatever the Runge-Kutta and multistep rules inside; IPNDM's
     documentation says fourth.
     """
-    name = cls.__name__
+    name = library_name(cls)
     if name == "PNDMScheduler":
         return 2
     if name == "IPNDMScheduler":

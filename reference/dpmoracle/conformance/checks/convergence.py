@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ...flow import flow_levels
+from ..law import noise_ratio
 from ..results import Result, judged, noted, skipped
-from ..runs import median_distance, noise_ratio, play, sharp, steps_within
+from ..runs import median_distance, play, sharp, steps_within
 from ..subject import Subject
 from ..worlds import particles, smooth, spread
 
@@ -21,15 +22,22 @@ def check_converges(subject: Subject, quick: bool = False) -> Result:
     """More steps on the subject's own grid come nearer to the exact flow, or stay as near as its last step allows.
 
     The error (median over particles, in standard deviations of the data) must fall to a third from the fewest to
-    the most steps, or be below 0.01 there.
+    the most steps, or be below 0.01 there. Where it is not, four times as many are tried, which must bring it to a
+    third of that as well: a spacing that spends its first nodes on one end of the levels is slow, and no fault.
     """
     exact = sharp(subject)
     steps = steps_within(exact, (10, 80) if quick else (10, 40, 160))
     if len(steps) < 2:
         return skipped("converges", f"max_steps is {subject.max_steps}: too few to compare")
-    errors = [_error(exact, K) for K in steps]
-    detail = "errors " + ", ".join(f"{error:.2e} (K = {K})" for K, error in zip(steps, errors))
-    return judged("converges", errors[-1], max(_PLATEAU, errors[0] / 3), detail)
+    errors = {K: _error(exact, K) for K in steps}
+    first, last = errors[steps[0]], errors[steps[-1]]
+    bound = max(_PLATEAU, first / 3)
+    for K in steps_within(exact, (4 * steps[-1],)):
+        if bound < last < np.inf:
+            errors[K] = _error(exact, K)
+            bound = max(_PLATEAU, min(first, last) / 3)
+    detail = "errors " + ", ".join(f"{error:.2e} (K = {K})" for K, error in errors.items())
+    return judged("converges", errors[max(errors)], bound, detail)
 
 
 def check_last_step(subject: Subject, quick: bool = False) -> Result:

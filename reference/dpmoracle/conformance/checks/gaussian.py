@@ -38,12 +38,16 @@ def check_exact_on_gaussian(subject: Subject, quick: bool = False) -> Result:
 
 
 def _exact_variance(subject: Subject) -> float | None:
+    if not subject.exact_on_point:
+        return None
     rule = "lam2" if subject.law is None else subject.law.variance
+    if subject.law is not None and rule == "range":
+        rule = {0.0: "lam2", 1.0: "beta"}.get(subject.law.fraction, "neither")
     if rule == "optimal":
         return _WIDTH
     if rule == "lam2":
         return 0.0
-    preserving = abs(np.hypot(*subject.ends(10)[0]) - 1.0) < 1e-6
+    preserving = rule == "beta" and abs(np.hypot(*subject.ends(10)[0]) - 1.0) < 1e-6
     return 1.0 if preserving and subject.law is not None and subject.law.eta == 1.0 else None
 
 

@@ -7,9 +7,9 @@ from functools import partial
 
 import numpy as np
 
-from ..law import Level
+from ..law import Level, noise_ratio
 from ..results import Result, Seen, worst
-from ..runs import Array, Run, draws, name_call, noise_ratio, play, sharp, tolerance, usual_steps
+from ..runs import Array, Run, draws, name_call, play, sharp, tolerance, usual_steps
 from ..subject import Subject
 from ..worlds import particles, point
 

@@ -21,6 +21,7 @@ __all__ = ["check_step_mean", "check_step_noise"]
 _WIDTH = 0.3
 #: of the noise that a step starts from: as good as no noise
 _NONE = 1e-6
+_FRACTIONS = (0.0, 0.5, 1.0)
 
 
 def check_step_mean(subject: Subject, quick: bool = False) -> Result:
@@ -35,15 +36,22 @@ def check_step_mean(subject: Subject, quick: bool = False) -> Result:
 
 
 def check_step_noise(subject: Subject, quick: bool = False) -> Result:
-    """The noise of a step has the variance of its law: DDPM's fixed small or fixed large, DDIM's, or the optimal.
+    """The noise of a step has the variance of its law: DDPM's fixed small, fixed large or learned range,
+    DDIM's, or the optimal.
 
-    Judged by standard deviations, relative to the larger. A last step to σ = 0 may be the mean alone.
+    A learned range is asked for both its ends and the middle. Judged by standard deviations, relative to the larger. A
+    last step to σ = 0 may be the mean alone.
     """
-    exact = sharp(subject)
-    bound = _bound(exact)
-    steps = (step for step in _steps(exact, quick) if step.s[1] > 0.0 or step.gain > _NONE * step.t[1])
-    seen = (Seen(step.gain_off, bound, partial(_tell_noise, step)) for step in steps)
+    versions = [subject] if subject.learned is None else [subject.learned(part) for part in _FRACTIONS]
+    seen = (one for version in versions for one in _gains(sharp(version), quick))
     return worst("step_noise", seen, "the noise of every step is that of its law")
+
+
+def _gains(subject: Subject, quick: bool) -> Iterator[Seen]:
+    bound = _bound(subject)
+    for step in _steps(subject, quick):
+        if step.s[1] > 0.0 or step.gain > _NONE * step.t[1]:
+            yield Seen(step.gain_off, bound, partial(_tell_noise, step))
 
 
 @dataclass(frozen=True)

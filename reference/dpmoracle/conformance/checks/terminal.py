@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...mixture import GaussianMixture
-from ..law import Level
-from ..results import Result, judged, skipped
+from ..results import Ending, Result, judged, skipped
 from ..runs import Array, SubjectError, draws, play, sharp, steps_within
 from ..subject import Subject
 from ..worlds import ISLAND_STD, islands, particles
@@ -19,6 +18,8 @@ __all__ = ["check_terminal"]
 #: standard errors of a confidence interval: false alarms below 1e-5 for each of 34 figures
 _WIDE = 5.0
 _ALWAYS = 0.02
+#: numbers of steps that the curve shows and nothing judges
+_SHOWN = (5, 10, 40, 80, 160)
 
 
 def check_terminal(subject: Subject, quick: bool = False) -> Result:
@@ -27,7 +28,7 @@ def check_terminal(subject: Subject, quick: bool = False) -> Result:
     Within, because the spread between components hides an error of the variance within them. With deviations in
     units of the component's own mean and variance, the lower confidence limit at the most steps must not exceed a
     quarter of the largest upper limit at fewer, plus 0.02. Where it does K is doubled once more: two errors may cancel
-    at the fewest steps.
+    at the fewest steps. The curve of the result is the variance over the truth, of all components together.
     """
     exact = sharp(subject)
     # A consistency model integrates a flow in each call, and is exact for every K.
@@ -36,14 +37,20 @@ def check_terminal(subject: Subject, quick: bool = False) -> Result:
     steps = steps_within(exact, wanted)
     if len(steps) < 2:
         return skipped("terminal", f"max_steps is {subject.max_steps}: too few to compare")
-    seen = [_deviation(exact, steps[0], count)]
+    first, ending = _look(exact, steps[0], count)
+    seen, curve = [first], [ending]
     for K in steps[1:]:
-        most, last = max(seen, key=lambda one: one.upper), _deviation(exact, K, count)
+        most = max(seen, key=lambda one: one.upper)
+        last, ending = _look(exact, K, count)
+        curve.append(ending)
         bound = _ALWAYS + 0.25 * most.upper
         if last.lower <= bound:
             break
         seen.append(last)
-    return judged("terminal", last.lower, bound, f"off by {last}; at fewer steps {most}")
+    if not (quick or subject.endpoint):
+        curve += _shown(exact, count)
+    verdict = judged("terminal", last.lower, bound, f"off by {last}; at fewer steps {most}")
+    return replace(verdict, curve=tuple(sorted(curve)))
 
 
 @dataclass(frozen=True)
@@ -67,27 +74,40 @@ class _Deviation:
         return f"{self.size:.3f} ± {self.error:.3f} in the {self.what} (K = {self.K})"
 
 
-def _deviation(subject: Subject, K: int, count: int) -> _Deviation:
-    """The worst over components, of the mean of any coordinate and of the variance over all."""
+def _look(subject: Subject, K: int, count: int) -> tuple[_Deviation, Ending]:
+    """The worst over components, of the mean of any coordinate and of the variance over all; and their variance."""
     q0, (start, end) = islands(), subject.ends(K)
     x = play(subject, q0, particles(q0, start, count, seed=K), K, draws(subject, seed=K)).end
     if not np.isfinite(x).all():
         raise SubjectError(f"with K = {K} the samples are not finite")
-    found = [_Deviation(*figure, K) for figure in _figures(q0, x, end)]
-    return max(found, key=lambda one: one.size - _WIDE * one.error)
-
-
-def _figures(q0: GaussianMixture, x: Array, end: Level) -> Iterator[tuple[str, float, float]]:
-    """(what, relative deviation, standard error) of the mean and the variance within each component."""
-    truth = (end[0] * ISLAND_STD) ** 2 + end[1] ** 2
     member = (x @ q0.means.T).argmax(1)
-    for c, mean in enumerate(q0.means):
-        rest = x[member == c] - end[0] * mean
+    rests = [x[member == c] - end[0] * mean for c, mean in enumerate(q0.means)]
+    truth = (end[0] * ISLAND_STD) ** 2 + end[1] ** 2
+    found = [_Deviation(*figure, K) for figure in _figures(rests, truth)]
+    return max(found, key=lambda one: one.size - _WIDE * one.error), Ending(K, *_variance(rests, truth))
+
+
+def _shown(subject: Subject, count: int) -> Iterator[Ending]:
+    for K in steps_within(subject, _SHOWN):
+        with suppress(SubjectError):  # that it cannot run with few steps is for other checks to say
+            yield _look(subject, K, count)[1]
+
+
+def _figures(rests: list[Array], truth: float) -> Iterator[tuple[str, float, float]]:
+    """(what, relative deviation, standard error) of the mean and the variance within each component."""
+    for c, rest in enumerate(rests, 1):
         if len(rest) < 2:
-            yield f"weight of component {c + 1}, which has no samples", 1.0, 0.0
+            yield f"weight of component {c}, which has no samples", 1.0, 0.0
             continue
         off = np.abs(rest.mean(0)).max() / np.sqrt(truth)
-        yield f"mean of component {c + 1}", float(off), float(1 / np.sqrt(len(rest)))
-        ratio = np.square(rest - rest.mean(0)).sum() / ((len(rest) - 1) * q0.d) / truth
-        error = ratio * np.sqrt(2 / (q0.d * (len(rest) - 1)))
-        yield f"variance within component {c + 1}", float(abs(ratio - 1.0)), float(error)
+        yield f"mean of component {c}", float(off), float(1 / np.sqrt(len(rest)))
+        ratio, error = _variance([rest], truth)
+        yield f"variance within component {c}", abs(ratio - 1.0), error
+
+
+def _variance(rests: list[Array], truth: float) -> tuple[float, float]:
+    """Of samples around the mean of their own component, over the truth; and its standard error."""
+    squares = sum(float(np.square(rest - rest.mean(0)).sum()) for rest in rests if len(rest))
+    freedom = sum(rest.shape[1] * (len(rest) - 1) for rest in rests if len(rest))
+    ratio = squares / freedom / truth
+    return ratio, float(ratio * np.sqrt(2 / freedom))

@@ -34,7 +34,7 @@ def plot_ratios(run: Any, ax: Axes | None = None) -> Axes:
     ax  : axes to draw on; None makes a figure of its own
     """
     bars = _ratios("plot_ratios", run)
-    ax = _plot("plot_ratios", bars, ax)
+    ax = _plot("plot_ratios", bars, ax, 1.0)
     ax.set(xscale="log", xlabel="times as long as ours takes")
     ax.axvline(1.0, color=ink(), linewidth=1.0, alpha=0.4, zorder=0.5)
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}×")
@@ -44,7 +44,7 @@ def plot_ratios(run: Any, ax: Axes | None = None) -> Axes:
 def plot_limit_shares(run: Any, ax: Axes | None = None) -> Axes:
     """Share of what bounds the speed of each piece of work, as measured in the same run; arguments as `plot_ratios`."""
     bars = _shares("plot_limit_shares", run)
-    ax = _plot("plot_limit_shares", bars, ax)
+    ax = _plot("plot_limit_shares", bars, ax, 0.0)
     ax.set(xlim=(0, max(1.0, 1.05 * max(bar.value for bar in bars))), xlabel="share of the limit")
     ax.axvline(1.0, color=ink(), linewidth=1.0, alpha=0.4, zorder=0.5)
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
@@ -94,8 +94,8 @@ def _figure(name: str, bars: list[_Bar], plot: Any, run: Any, caption: str, alt:
     )
 
 
-def _plot(who: str, bars: list[_Bar], ax: Axes | None) -> Axes:
-    """Bars from top to bottom, those of one piece of work below its name."""
+def _plot(who: str, bars: list[_Bar], ax: Axes | None, start: float) -> Axes:
+    """Bars from top to bottom, those of one piece of work below its name; each from `start` to its value."""
     ax = axes_to_draw_on(who, ax)
     rows: list[float] = []
     last, row = "", -1.0
@@ -113,7 +113,7 @@ def _plot(who: str, bars: list[_Bar], ax: Axes | None) -> Axes:
             )
             last, row = bar.work, row + 1.0
         missed = bar.aim is not None and bar.value < bar.aim
-        ax.barh(row, bar.value, height=0.66, color=RED if missed else BLUE, alpha=0.85)
+        ax.barh(row, bar.value - start, left=start, height=0.66, color=RED if missed else BLUE, alpha=0.85)
         if bar.aim is not None:
             ax.plot([bar.aim], [row], "|", color=GOLD, markersize=14, markeredgewidth=2.5)
         rows.append(row)

@@ -37,7 +37,7 @@ _MEANING = {
     "skipped": "skipped: the subject lacks what the check needs",
 }
 #: what a reader need not look at stands back
-_WEIGHT = {"passed": 0.3, "skipped": 0.12}
+_WEIGHT = {"note": 0.45, "passed": 0.3, "skipped": 0.12}
 _TOLD = 8  # results that a hover text lists
 
 
@@ -114,10 +114,11 @@ def conformance_figure(name: str, results: Iterable[Any], where: str) -> page.Fi
     )
     signs = "; ".join(f"{_LOOK[status][1]} {_MEANING[status]}" for status in _LOOK if counts[status])
     subjects, checks = (len({getattr(row, field) for row in rows}) for field in ("subject", "check"))
+    label = min(max(len(row.subject) for row in rows), 60)
     return picture(
         name,
         lambda figure: plot_conformance(rows, figure.add_subplot()),
-        size=(2.4 + 0.42 * checks, 1.8 + 0.26 * subjects),
+        size=(1.1 + 0.075 * label + 0.38 * checks, 1.8 + 0.26 * subjects),
         caption=f"Every subject against every check; {where}. {signs}. A cell shows the worst of the subject's "
         f"configurations and how many of them; hover for the values. {told}.{most}",
         alt=f"Matrix of {subjects} subjects and {checks} checks: {told}.{most}",

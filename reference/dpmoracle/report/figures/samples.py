@@ -85,7 +85,7 @@ def sample_figure(
         draw,
         size=(2.5 * columns + 0.2, 2.8 * rows),
         caption=f"Samples (blue) over the contours of the true density (grey); {where}. Look for dots between the "
-        f"modes, for modes that are too narrow or too wide, and for modes with too few.{' ' if told else ''}{told}",
+        "modes, for modes that are too narrow or too wide, and for modes with too few.",
         alt=f"Scatter plots over density contours, one for each of {', '.join(points)}. {told}".strip(),
         csv=csv.dumps(
             ("sampler", "x", "y"), ((label, *row) for label, x in points.items() for row in x.tolist())

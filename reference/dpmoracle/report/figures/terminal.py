@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["plot_terminal_variance", "terminal_figure"]
 
 _MARKERS, _LINES = "os^Dv", ("-", "--", "-.", ":")
+_TOLD = 4  # samplers that a caption bears
+_LONG = 36  # characters of a label that take room from the axes
 
 
 def plot_terminal_variance(records: Iterable[Any], ax: Axes | None = None) -> Axes:
@@ -61,13 +63,18 @@ def terminal_figure(name: str, records: Iterable[Any], where: str) -> page.Figur
     given = list(records)
     lines = _lines(given)
     ends = {sampler: (found[0], found[-1]) for sampler, found in lines.items()}
+    far = sorted(ends, key=lambda sampler: -abs(np.log(ends[sampler][1][1])))[:_TOLD]
     told = "; ".join(
         f"{sampler} {first[1]:.3g} at K = {first[0]}, {last[1]:.4g} at {last[0]}"
-        for sampler, (first, last) in ends.items()
+        for sampler in far
+        for first, last in [ends[sampler]]
     )
+    if len(far) < len(ends):
+        told = f"Farthest from 1 at the end: {told}"
     return picture(
         name,
         lambda figure: plot_terminal_variance(given, figure.add_subplot()),
+        size=(9.2 if max(map(len, lines)) > _LONG else 7.6, 4.2),
         caption=f"Variance of the samples over that of the data; {where}. 1 is right. A line that stays away from 1 "
         f"as K grows is a sampler whose noise is wrong, not its steps. {told}.",
         alt=f"Variance ratio against K on a logarithmic axis: {told}.",

@@ -28,7 +28,7 @@ def bench_page(run: Run, command: str) -> Page:
         rows,
         "Medians over the turns; a ratio is the time of a peer over ours",
     )  # fmt: skip
-    limits = tuple((name, value) for name, value in run.limits.items())
+    limits = tuple(run.limits.items())
     measured = Table(("limit", Column("measured", ".4g")), limits, "Limits of this machine")
     machine = run.machine
     threads = ", ".join(f"{name} {count}" for name, count in machine["threads"].items())
@@ -40,7 +40,7 @@ def bench_page(run: Run, command: str) -> Page:
         (
             *sections.bench_sections(run),
             Section("Times", tuple(f"Missing, {peer}." for peer in sorted(away)), tables=(times,)),
-            Section("Limits", tables=(measured,)),
+            *((Section("Limits", tables=(measured,)),) if limits else ()),
         ),
         (("Threads", threads), ("Load", str(machine["load"]))),
     )

@@ -21,13 +21,11 @@ _TONES = {
 }
 
 
-def check_page(
-    rows: Iterable[Any], where: str, command: str, terminal: Iterable[Any] = (), terminal_where: str = ""
-) -> Page:
+def check_page(rows: Iterable[Any], where: str, command: str) -> Page:
     """Every result, what must be looked at first.
 
     rows  : as `conformance.sweep` gives them, with subject, config, check, status, measured, bound and detail
-    where : which library and version; it and terminal are as in `check_sections`
+    where : which library and version
     """
     order = list(_TONES)
     found = sorted(rows, key=lambda row: order.index(row.status))
@@ -55,7 +53,7 @@ def check_page(
         command,
         None,
         (
-            *sections.check_sections(found, where, terminal, terminal_where),
+            *sections.check_sections(found, where),
             Section("Results", tables=(table,)),
         ),
         (("Checked", where),),

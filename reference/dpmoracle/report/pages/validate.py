@@ -23,7 +23,7 @@ def validate_page(
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Page:
     """Every claim with its verdict, what is not as expected first; points are those of the run."""
-    claims = [
+    head = [
         Section(
             "Claims",
             (
@@ -32,20 +32,23 @@ def validate_page(
                 "statement counts as true. A form that is wrong as printed is expected to be refuted, and its "
                 "correction is a claim of its own.",
             ),
-            tables=(_groups(report), _verdicts(report.verdicts, "All claims, in the order of their sources")),
+            tables=(_groups(report),),
         )
     ]
     if report.failures:
         found = "These verdicts are not the ones that were expected: a formula, a road or the code is wrong."
-        claims.insert(
+        head.insert(
             0, Section("Not as expected", (found,), tables=(_verdicts(report.failures, "Claims to look at"),))
         )
+    everything = Section(
+        "Every claim", tables=(_verdicts(report.verdicts, "All claims, in the order of their sources"),)
+    )
     return Page(
         "Which formulas hold",
         Outcome(report.summary, "good" if report.ok else "bad"),
         command,
         report.seed,
-        (*claims, *sections.validate_sections(report, points, progress)),
+        (*head, *sections.validate_sections(report, points, progress), everything),
         (("Data", report.data),),
     )
 

@@ -104,7 +104,7 @@ def sample_table(found: Mapping[str, Sequence[SampleRow]]) -> Table:
             old.K,
             _distance(old),
             _distance(new),
-            _span(new.gain),
+            Lines(_span(new.gain), "", value=sum(new.gain) / 2),
             _judged(new),
         )
         for label, rows in found.items()
@@ -136,7 +136,8 @@ def sample_verdict(rows: Sequence[SampleRow]) -> str:
 
 
 def _distance(row: SampleRow) -> Lines:
-    return Lines(plain(float(row.distance.value), 2), _span(row.interval))
+    value = float(row.distance.value)
+    return Lines(plain(value, 2), _span(row.interval), value=value)
 
 
 def _span(interval: tuple[float, float]) -> str:

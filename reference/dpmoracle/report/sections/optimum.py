@@ -106,4 +106,4 @@ def law_figure(world: World, law: Law, rows: Sequence[ChainRow], mmse: NDArray[n
 def _cell(row: ChainRow) -> Lines:
     value, error = float(row.kl.value), float(row.kl.error)
     shown = plain(value, 3) + (f" ± {plain(error, 1)}" if row.kl.method == "monte carlo" else "")
-    return Lines(shown.replace(" ", "\u00a0"), f"{plain(row.bits_per_dim, 2)} bits")
+    return Lines(shown.replace(" ", "\u00a0"), f"{plain(row.bits_per_dim, 2)} bits", value=value)

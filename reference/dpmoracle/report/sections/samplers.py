@@ -1,4 +1,4 @@
-"""Stochastic samplers: the variance with which they end, and what their samples look like."""
+"""The variance with which stochastic samplers end, and what the samples of all look like."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ...mixture import GaussianMixture
 from ...oracle import Oracle
 from ...reverse_step import lambda2_ddim
 from ...sampler import sample
+from ...solvers import dpm_multistep, heun, unipc
 from ...solvers.grids import solver_nodes
 from ...solvers.network import ExactModel
 from ...solvers.stochastic import sde_dpm_solver
@@ -57,10 +58,10 @@ def sampler_section(world: World) -> Section:
         "linear here, so the variance is the sum of its squared gains, without a random number"
     )
     return Section(
-        "Samplers that add noise",
+        "Samplers",
         text=(
-            "With a perfect network, whatever is wrong comes from the sampler. The last step, to the data, adds no "
-            "noise.",
+            "With a perfect network, whatever is wrong comes from the sampler. Those that add noise add none in the "
+            "last step, to the data.",
         ),
         figures=(terminal_figure("terminal", records, where), _plane(world)),
     )
@@ -119,12 +120,14 @@ def _plane(world: World) -> Figure:
         drawn[_NAMES[label]] = sample(
             orc, sch, nodes, _SAMPLES, seed, lam2=lam2, variance=rule, mmse=v, x_T=start
         )
-    drawn["SDE-DPM-Solver++ 2"] = sde_dpm_solver(
-        ExactModel(q0, "data"), start, _levels(world, _K), 2, rng=seed
-    )
+    model, levels = ExactModel(q0, "data"), _levels(world, _K)
+    drawn["SDE-DPM-Solver++ 2"] = sde_dpm_solver(model, start, levels, 2, rng=seed)
+    drawn["DPM-Solver++ 2"] = dpm_multistep(model, start, levels, order=2, lower_end=True)
+    drawn["UniPC 2"] = unipc(model, start, levels, order=2, lower_end=True)
+    drawn["Heun, 9 evaluations"] = heun(model, start, _levels(world, 5))  # two a step, but one in the last
     notes = {label: f"energy distance {energy_distance(x, fresh):.3f}" for label, x in drawn.items()}
     where = (
-        f"{_SAMPLES} samples of each, K = {_K}, all from the same start; SDE-DPM-Solver++ with steps even in λ, "
-        "the others on the even grid"
+        f"{_SAMPLES} samples of each, {_K} evaluations, all from the same start; the first five on the even grid of "
+        "timesteps, the others with steps even in λ"
     )
     return sample_figure("samples", drawn, q0, where, notes)
