@@ -130,8 +130,9 @@ def test_places_that_lose_the_device_are_caught(cupy, monkeypatch, right, wrong)
 
     assert keeps_to_the_device(cupy)
     broken = mutant(place, (right, wrong))
-    monkeypatch.setitem(sys.modules, place.__name__, broken)
-    assert not keeps_to_the_device(cupy)
+    with monkeypatch.context() as patch:  # undone before the stand-in is taken away
+        patch.setitem(sys.modules, place.__name__, broken)
+        assert not keeps_to_the_device(cupy)
 
 
 @needs_compiler
