@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import signal
+import sys
 from typing import Any
 
 # Before NumPy is loaded. The products here are small: threads that spin between them cost more than they bring.
@@ -37,3 +38,22 @@ def pytest_make_parametrize_id(val: Any) -> str | None:
 def built(tmp_path_factory):
     """Where CUDA sources are built for the host, once for all tests of a worker."""
     return tmp_path_factory.mktemp("cuda")
+
+
+@pytest.fixture
+def cupy(built):
+    """A strict stand-in for CuPy, under which dpmoracle_kernels.gpu is loaded."""
+    from strict_cupy import strict_cupy
+
+    with strict_cupy(built) as module:
+        yield module
+
+
+@pytest.fixture
+def torch_cuda(monkeypatch):
+    """A stand-in for torch whose tensors may live on a GPU and whose current stream is 77."""
+    from strict_cupy import fake_torch
+
+    module = fake_torch(stream=77)
+    monkeypatch.setitem(sys.modules, "torch", module)
+    return module

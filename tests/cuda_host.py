@@ -43,14 +43,24 @@ def signatures(code: str) -> dict[str, list[tuple[str, str]]]:
     return found
 
 
+def meets(code: str, name: str) -> bool:
+    """Whether the threads of a block of that kernel wait for each other, in it or in what it may call."""
+    bodies = {
+        found: code[at.end() :].split("\n}\n")[0] for at in _SIGNATURE.finditer(code) for found in [at[1]]
+    }
+    elsewhere = code.count("__syncthreads") - sum(body.count("__syncthreads") for body in bodies.values())
+    return elsewhere > 0 or "__syncthreads" in bodies[name]
+
+
 def _wrapper(code: str) -> str:
     lines = [f'#include "{HERE / "cuda_on_host.hpp"}"', code]
     for name, arguments in signatures(code).items():
         typed = ", ".join(f"{kind} {each}" for kind, each in arguments)
         names = ", ".join(each for _, each in arguments)
+        how = "launch" if meets(code, name) else "launch_apart"
         lines.append(
             f'extern "C" void host_{name}(int gx, int gy, int bx, int by, {typed}) '
-            f"{{ launch({{gx, gy, 1}}, {{bx, by, 1}}, {name}, {names}); }}"
+            f"{{ {how}({{gx, gy, 1}}, {{bx, by, 1}}, {name}, {names}); }}"
         )
     return "\n".join(lines)
 
@@ -84,7 +94,17 @@ class HostModule:
 
 
 class OnDevice(np.ndarray):
-    """An array that counts as CuPy's."""
+    """An array that counts as CuPy's, and as there meets no NumPy array of any dimension."""
+
+    def __array_ufunc__(self, ufunc, method, *inputs, out=None, **kwargs):
+        _refuse_host(ufunc.__name__, (*inputs, *(out or ())))
+        if ufunc is np.matmul and Products.kind == Products.COMPUTE_TYPE_TF32:
+            inputs = tuple(to_tf32(value) if value.dtype == np.float32 else value for value in inputs)
+        plain = [value.view(np.ndarray) if isinstance(value, OnDevice) else value for value in inputs]
+        if out is not None:
+            kwargs["out"] = tuple(value.view(np.ndarray) for value in out)
+        found = getattr(ufunc, method)(*plain, **kwargs)
+        return out[0] if out is not None else _on_device(found)
 
     @property
     def device(self):
@@ -95,6 +115,40 @@ class OnDevice(np.ndarray):
 
     def set(self, host, stream):
         stream.queue.append(lambda: np.copyto(self, host))
+
+
+def to_tf32(values):
+    """float32 rounded to the 10 bits after the point that tensor cores keep, to nearest, ties away from zero."""
+    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
+    return ((bits + np.uint32(0x1000)) & np.uint32(0xFFFFE000)).view(np.float32).view(type(values))
+
+
+class Products(types.ModuleType):
+    """cupy._core._routines_linalg, as far as the type of products goes."""
+
+    COMPUTE_TYPE_DEFAULT, COMPUTE_TYPE_TF32 = 1, 7
+    kind = 1
+
+    @classmethod
+    def get_compute_type(cls, dtype):
+        assert np.dtype(dtype) == np.float32
+        return cls.kind
+
+    @classmethod
+    def set_compute_type(cls, dtype, kind):
+        assert np.dtype(dtype) == np.float32
+        Products.kind = kind
+
+
+def _refuse_host(name: str, values) -> None:
+    if any(isinstance(v, np.ndarray) and not isinstance(v, OnDevice) and v.ndim for v in values):
+        raise TypeError(f"{name}: Unsupported type <class 'numpy.ndarray'>")
+
+
+def _on_device(found):
+    if isinstance(found, tuple):
+        return tuple(_on_device(value) for value in found)
+    return found.view(OnDevice) if isinstance(found, np.ndarray) else found
 
 
 class Stream:
@@ -121,14 +175,23 @@ class Event:
                 task()
 
 
-def _as_device(make):
-    return lambda *args, **kwargs: make(*args, **kwargs).view(OnDevice)
+def _device_only(function):
+    """A function of NumPy as CuPy has it: on its own arrays alone."""
+    if not callable(function) or isinstance(function, type | np.ufunc):
+        return function
+
+    def run(*args, **kwargs):
+        listed = [value for arg in args for value in (arg if isinstance(arg, list | tuple) else [arg])]
+        _refuse_host(function.__name__, listed)
+        return _on_device(function(*args, **kwargs))
+
+    return run
 
 
 class _Device(contextlib.nullcontext):
     compute_capability = "90"
 
-    def __init__(self, which: int):
+    def __init__(self, which: int = 0):
         super().__init__()
         self.id = which
 
@@ -160,26 +223,33 @@ def hosted(folder: Path, change: tuple[str, str, str] | None = None) -> Iterator
         return HostModule(folder, code, named[0] if named else "double")
 
     stand_in = types.ModuleType("cupy")
-    stand_in.__dict__.update({name: getattr(np, name) for name in np.__all__})
+    stand_in.__dict__.update({name: _device_only(getattr(np, name)) for name in np.__all__})
     stand_in.RawModule = compiled
     stand_in.asnumpy = lambda array: np.asarray(array).view(np.ndarray)
     stand_in.ndarray = OnDevice
-    for name in ("empty", "full", "zeros", "asarray", "ascontiguousarray"):
-        setattr(stand_in, name, _as_device(getattr(np, name)))
+    stand_in.asarray = lambda *args, **kwargs: np.asarray(*args, **kwargs).view(OnDevice)
     computing = Stream()
     stand_in.get_default_memory_pool = lambda: types.SimpleNamespace(free_bytes=lambda: 0)
     stand_in.cuda = types.SimpleNamespace(
         Device=_Device,
         Stream=Stream,
         get_current_stream=lambda: computing,
-        runtime=types.SimpleNamespace(getDevice=lambda: 0, memGetInfo=lambda: (2**30, 2**31)),
+        runtime=types.SimpleNamespace(
+            getDevice=lambda: 0,
+            getDeviceCount=lambda: 1,
+            memGetInfo=lambda: (2**30, 2**31),
+            CUDARuntimeError=RuntimeError,
+        ),
         memory=types.SimpleNamespace(OutOfMemoryError=MemoryError),
     )
     pinned = types.ModuleType("cupyx")
     pinned.empty_pinned = np.empty
+    core, linalg = types.ModuleType("cupy._core"), Products("cupy._core._routines_linalg")
+    core._routines_linalg = linalg
+    modules = {"cupy": stand_in, "cupyx": pinned, "cupy._core": core, linalg.__name__: linalg}
     ours = [name for name in sys.modules if name.startswith("dpmoracle_kernels.gpu")]
-    kept = {name: sys.modules.pop(name, None) for name in (*ours, "cupy", "cupyx")}
-    sys.modules |= {"cupy": stand_in, "cupyx": pinned}
+    kept = {name: sys.modules.pop(name, None) for name in (*ours, *modules)}
+    sys.modules |= modules
     try:
         yield importlib.import_module("dpmoracle_kernels.gpu")
     finally:

@@ -1,5 +1,5 @@
 // Enough of CUDA to run a kernel's own source on the host: every thread of a block is a thread of the host, blocks
-// run one after another, __syncthreads is a barrier. Slow and faithful: a wrong index, a missing barrier or a wrong tie
+// run one after another, __syncthreads is a barrier. Where the threads of a block never meet, one after another will do. Slow and faithful: a wrong index, a missing barrier or a wrong tie
 // rule gives wrong numbers here as there.
 #pragma once
 #include <atomic>
@@ -43,4 +43,19 @@ void launch(Extent grid, Extent block, Kernel kernel, Arguments... arguments)
             });
     for (auto &thread : threads)
         thread.join();
+}
+
+template <class Kernel, class... Arguments>
+void launch_apart(Extent grid, Extent block, Kernel kernel, Arguments... arguments)
+{
+    gridDim = grid;
+    blockDim = block;
+    for (int by = 0; by < grid.y; ++by)
+        for (int bx = 0; bx < grid.x; ++bx)
+            for (int y = 0; y < block.y; ++y)
+                for (int x = 0; x < block.x; ++x) {
+                    blockIdx = {bx, by, 0};
+                    threadIdx = {x, y, 0};
+                    kernel(arguments...);
+                }
 }

@@ -62,8 +62,8 @@ def test_peers_of_scores():
     factor = rng.standard_normal((3, 4, 8))
     q = GaussianMixture(np.full(3, 1 / 3), rng.standard_normal((3, 4)), factor @ factor.swapaxes(1, 2))
     x = rng.standard_normal((50, 4)).astype(np.float32)
-    truth = q.diffuse(scores._A, scores._SIGMA).score(x.astype(float))
-    for contender in (*scores._torch(q, x), scores._jax(q, x)):
+    truth = q.diffuse(scores.A, scores.SIGMA).score(x.astype(float))
+    for contender in (*scores.torch_scores(q, x), scores.jax_scores(q, x)):
         np.testing.assert_allclose(answer(contender), truth, atol=1e-4)
 
 

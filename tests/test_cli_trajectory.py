@@ -127,8 +127,8 @@ def test_against_brute_force_and_the_exact_kl(folder: Path) -> None:
         ("int(t) - 1", "int(t)"),
         ("timesteps[::-1]", "timesteps"),
         ("even_grid(last, K)", "even_grid(last, K)[:1].repeat(2) + np.array([0, last - 1])"),
-        ("optimal_trajectory(u, v, K)", 'evaluate_trajectory(u, v, even_grid(last, K), "x")'),
-        ("optimal_trajectory(u, v, K)", "optimal_trajectory(u, v, max(K - 1, 2))"),
+        ("optimal_trajectory(u, v, K, backend)", 'evaluate_trajectory(u, v, even_grid(last, K), "x")'),
+        ("optimal_trajectory(u, v, K, backend)", "optimal_trajectory(u, v, max(K - 1, 2))"),
         ("u, last = curve.schedule.snr,", "u, last = curve.schedule.alpha_bar,"),
     ],
 )

@@ -93,8 +93,8 @@ def agrees(function, arguments):
     wide[3] = arguments[3].astype(np.float64)
     expected = dpmoracle.features.pair_samples(*wide)
     found = function(*arguments)
-    single = arguments[3].dtype == np.float32
-    tolerance = 1e-2 if single else find("pair_samples").tolerance
+    single, pair = arguments[3].dtype == np.float32, find("pair_samples")
+    tolerance = pair.single if single else pair.tolerance
     scale = expected if not single else expected + np.square(wide[3]).max() * 1e-2
     return found.dtype == np.float64 and bool((np.abs(found - expected) <= tolerance * scale).all())
 

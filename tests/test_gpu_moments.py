@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from cuda_host import hosted, needs_compiler
+from dpmoracle.pairs import find
 from dpmoracle.shared import ESTIMATORS, shared_samples
 
 
@@ -41,7 +42,9 @@ def test_samples_for_all_levels(built, estimator, components, d, tau2):
         )  # 2e-10: the products lose digits at high SNR
         short = (*args[:4], args[4].astype(np.float32), *args[5:])
         found = gpu.shared_samples(*short, estimator)
-    assert np.abs(found - shared_samples(*args, estimator)).max() < 2e-4 * max(1.0, np.abs(found).max())
+    assert np.abs(found - shared_samples(*args, estimator)).max() < find("shared_samples").single * max(
+        1.0, np.abs(found).max()
+    )
 
 
 @needs_compiler

@@ -95,7 +95,8 @@ def agrees(kernel, name, arguments):
     dtype = arguments[0].dtype
     if any(o.shape != e.shape or o.dtype != dtype for o, e in zip(found, expected)):
         return False
-    tolerance = find(name).tolerance if dtype == np.float64 else 3e-5
+    pair = find(name)
+    tolerance = pair.tolerance if dtype == np.float64 else pair.single
     return bool(difference(found, expected, name, arguments) < tolerance)
 
 

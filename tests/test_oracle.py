@@ -296,7 +296,7 @@ def test_a_backend_without_a_kernel_is_refused_at_once(monkeypatch: pytest.Monke
 
 def test_precision_is_checked() -> None:
     with pytest.raises(
-        InvalidParameterError, match=r"Oracle: precision must be one of float64, float32; got 'half'"
+        InvalidParameterError, match=r"Oracle: precision must be one of float64, float32, tf32; got 'half'"
     ):
         Oracle(Q, LINEAR, precision="half")
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-__all__ = ["STATISTICS", "Scales", "pair", "scales"]
+__all__ = ["LOG2E", "STATISTICS", "Scales", "feature_coefficients", "pair", "scales"]
+
+LOG2E = 1.4426950408889634
 
 
 class Scales(NamedTuple):
@@ -64,3 +66,25 @@ def _score(averages: Any, p: Any, draw: Any, at: Scales) -> Any:
 
 
 STATISTICS = {"trace": _trace, "residual": _residual, "gamma": _gamma, "score": _score}
+
+
+def feature_coefficients(xp: Any, e: Any, log_weights: Any, d: int, a: Any, sigma: Any) -> Any:
+    """(C, 3K + 1, 2T) coefficients of the features (P², PN, N², 1): exponents of 2 first, then residuals.
+
+    e : (C or 1, K) eigenvalues, K = d or 1        log_weights : (C,)        a, sigma : (T,)
+    In the eigenbasis, with v = a²e + σ², the exponent is log w - ½ Σ ((aP + σN)²/v + log v) and the residual
+    Tr S_i + ‖x_0 - E_i[x_0|x_t]‖² = Σ e σ²/v + (σ² P - aσ e N)²/v².
+    """
+    e = e[:, :, None]
+    v = a * a * e + sigma * sigma
+    repeats = d // e.shape[1]
+    root = xp.sqrt(v)
+    along, across, shrink, push = a / root, sigma / root, sigma * sigma / v, a * sigma * e / v
+    share = log_weights[:, None] - 0.5 * repeats * xp.log(v).sum(1)
+    within = xp.zeros_like(share) + repeats * (e * shrink).sum(1)
+    exponent = -0.5 * xp.concatenate([along * along, 2 * along * across, across * across], axis=1)
+    residual = xp.concatenate([shrink * shrink, -2 * shrink * push, push * push], axis=1)
+    table = xp.concatenate([LOG2E * exponent, residual], axis=2)
+    table = xp.broadcast_to(table, (len(share), *table.shape[1:]))
+    last = xp.concatenate([LOG2E * share, within], axis=1)[:, None]
+    return xp.concatenate([table, last], axis=1)

@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 _EXPORTS = {
     "errors": ["InvalidParameterError", "MissingExtraError"],
+    "backends": ["DeviceError"],
     "processes.schedule": ["Schedule"],
     "processes.process": ["Process"],
     "mixture": ["GaussianMixture"],

@@ -1,6 +1,7 @@
 """Foreign arrays: float64 NumPy inside, whatever the caller brought (torch, JAX, CuPy, lists) outside.
 
-No framework is imported here: its arrays can only arrive when the caller has imported it already.
+A method that says so sees CuPy arrays where it is to be computed on a GPU. No framework is imported here: its arrays
+can only arrive when the caller has imported it already.
 """
 
 from __future__ import annotations
@@ -9,14 +10,16 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any, ParamSpec, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .backends import device, lives_on_gpu, within
 from .errors import InvalidParameterError
 
-__all__ = ["foreign", "to_numpy"]
+__all__ = ["array_module", "foreign", "foreign_or_gpu", "read", "to_numpy"]
 
 P = ParamSpec("P")
 
@@ -36,6 +39,21 @@ def foreign(method: Callable[P, Any]) -> Callable[P, Any]:
     Raises InvalidParameterError for bfloat16 and other short floats, complex and text, for a tensor that
     requires grad, inside JAX's transformations, and when a finite result overflows the dtype of x.
     """
+    return _outside(method, gpu=False)
+
+
+def foreign_or_gpu(method: Callable[P, Any]) -> Callable[P, Any]:
+    """As `foreign`, for a method that can compute on CuPy arrays too.
+
+    It sees them where self.backend is "cupy", or "auto" (as without such an attribute) and x is a CuPy array or a CUDA
+    tensor: then nothing of x goes through the host, x is not copied, and the work is done on the stream that
+    the library of x works on. x arrives as float64 or float32, whatever it was; other arguments that live on a GPU
+    arrive as CuPy arrays of their own dtype. Raises DeviceError beside what `foreign` raises.
+    """
+    return _outside(method, gpu=True)
+
+
+def _outside(method: Callable[P, Any], gpu: bool) -> Callable[P, Any]:
     who = method.__qualname__.rpartition("<locals>.")[2]
     names = list(inspect.signature(method).parameters)[1:]
     name = names[0]
@@ -46,16 +64,43 @@ def foreign(method: Callable[P, Any]) -> Callable[P, Any]:
         if not args and name not in kwargs:
             return compute(self, **kwargs)  # Python's own TypeError says what is missing
         x = args[0] if args else kwargs.pop(name)
-        given = to_numpy(x, who, name)
-        rest = [to_numpy(arg, who, key) if _family(arg) else arg for key, arg in zip(names[1:], args[1:])]
-        named = {key: to_numpy(arg, who, key) if _family(arg) else arg for key, arg in kwargs.items()}
-        dtype = _result_dtype(who, name, given, x)
-        result = compute(self, given.astype(np.float64, copy=False), *rest, **named)
-        if not isinstance(result, np.ndarray | np.generic):
-            return result
-        return _give_back(_cast(who, name, np.asarray(result), dtype), x)
+        there = device(who, getattr(self, "backend", "auto"), x) if gpu else None
+        others = (*args[1:], *kwargs.values())
+        with within(there, who, x, *others):
+            given = read(x, who, name, there)
+            rest = [
+                read(arg, who, key, there) if _family(arg) else arg for key, arg in zip(names[1:], args[1:])
+            ]
+            named = {key: read(arg, who, key, there) if _family(arg) else arg for key, arg in kwargs.items()}
+            dtype = _result_dtype(who, name, given, x)
+            if there is None or given.dtype not in (np.float32, np.float64):
+                given = given.astype(np.float64, copy=False)
+            if there is not None:
+                given = there.adopt(given)
+            result = compute(self, given, *rest, **named)
+            if not isinstance(result, array_module(result).ndarray | np.generic):
+                return result
+            out = _cast(who, name, result, dtype, given)
+            return _give_back(out if there is None else there.release(out, x), x)
 
     return cast(Callable[P, Any], outside)
+
+
+def read(value: Any, who: str, name: str, there: ModuleType | None) -> Any:
+    """`value` as `to_numpy` gives it, or a CuPy array over its memory where it lives on a GPU and `there` is a place.
+
+    there : dpmoracle_kernels.gpu.place, or None where all is to be computed on the host
+    """
+    if there is None or not lives_on_gpu(value):
+        return to_numpy(value, who, name)
+    if _family(value) == "torch":
+        _check_torch(who, name, value)
+    return there.adopt(value)
+
+
+def array_module(array: Any) -> ModuleType:
+    """The library whose functions take this array: CuPy for its own, NumPy for all else."""
+    return sys.modules["cupy"] if _family(array) == "cupy" else np
 
 
 def to_numpy(value: Any, who: str = "to_numpy", name: str = "value") -> NDArray[Any]:
@@ -134,25 +179,29 @@ def _result_dtype(who: str, name: str, given: NDArray[Any], x: Any) -> np.dtype[
     )
 
 
-def _cast(who: str, name: str, result: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """A fresh copy in `dtype`; always a copy, so that no result shares memory with the caller's x."""
-    if result.dtype.kind != "f":
-        return np.array(result, order="C")
+def _cast(who: str, name: str, result: Any, dtype: np.dtype[Any], given: Any) -> Any:
+    """A C-contiguous array in `dtype` that shares no memory with the caller's x; of NumPy always a copy."""
+    xp = array_module(result)
+    if result.dtype.kind != "f" or result.dtype == dtype:
+        fresh = xp is not np and not xp.may_share_memory(result, given)
+        return xp.asarray(result, order="C") if fresh else xp.array(result, order="C")
     with np.errstate(over="ignore", under="ignore"):
-        out = np.array(result, dtype=dtype, order="C")
-    lost = np.isinf(out) & np.isfinite(result)
+        out = xp.array(result, dtype=dtype, order="C")
+    lost = xp.isinf(out) & xp.isfinite(result)
     if lost.any():
         raise InvalidParameterError(
             f"{who}: {name} must be of a dtype that can hold the result; it reaches "
-            f"{np.abs(result[lost]).max():.3g} and {dtype} ends at {np.finfo(dtype).max:.3g}. "
+            f"{float(xp.abs(result[lost]).max()):.3g} and {dtype} ends at {np.finfo(dtype).max:.3g}. "
             f"Pass {name} in float64"
         )
     return out
 
 
-def _give_back(out: NDArray[Any], x: Any) -> Any:
-    """`out` as the kind of array that x is, on the device of x."""
+def _give_back(out: Any, x: Any) -> Any:
+    """`out`, of NumPy or already on the device of x, as the kind of array that x is, on that device."""
     family = _family(x)
+    if lives_on_gpu(out):
+        return out
     if family == "torch":
         return sys.modules["torch"].from_numpy(out).to(x.device)
     if family == "jax":

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .arrays import array_module, to_numpy
+from .backends import lives_on_gpu
 from .errors import InvalidParameterError
 
 __all__ = ["as_float", "as_steps", "check_count", "check_finite", "generator", "offenders"]
@@ -19,9 +21,9 @@ def offenders(bad: NDArray[np.bool_], limit: int = 3) -> str:
     return shown if len(where) <= limit else f"{shown} and {len(where) - limit} more"
 
 
-def as_float(who: str, name: str, value: ArrayLike) -> NDArray[np.float64]:
-    """`value` as float64; refuses what has no real numbers in it."""
-    array = _array(who, name, value)
+def as_float(who: str, name: str, value: ArrayLike, gpu: bool = False) -> NDArray[np.float64]:
+    """`value` as a float64 copy; refuses what has no real numbers in it. With `gpu` a CuPy array stays one."""
+    array = _array(who, name, value, gpu)
     if array.dtype == object or array.dtype.kind not in "fiub":
         single = array.dtype == object and array.ndim == 0
         came = type(value).__name__ if single else f"an array of {array.dtype}"
@@ -29,7 +31,14 @@ def as_float(who: str, name: str, value: ArrayLike) -> NDArray[np.float64]:
     return array.astype(np.float64)
 
 
-def _array(who: str, name: str, value: Any) -> NDArray[Any]:
+def _array(who: str, name: str, value: Any, gpu: bool) -> NDArray[Any]:
+    if gpu and array_module(value) is not np:
+        return cast(NDArray[Any], value)
+    if lives_on_gpu(value):
+        raise InvalidParameterError(
+            f"{who}: {name} must be on the host, where this is computed; it lives on a GPU. Pass {name}.get() of CuPy, "
+            f"{name}.cpu() of torch"
+        )
     try:
         return np.asarray(value)
     except ValueError as error:
@@ -40,17 +49,18 @@ def _array(who: str, name: str, value: Any) -> NDArray[Any]:
 
 def check_finite(who: str, name: str, value: NDArray[np.float64]) -> None:
     """Refuse nan and inf, and say where they stand."""
-    bad = ~np.isfinite(value)
+    bad = ~array_module(value).isfinite(value)
     if bad.any():
+        bad = to_numpy(bad)
         at = np.atleast_1d(bad)
         raise InvalidParameterError(
             f"{who}: {name} must be finite; {int(bad.sum())} of {bad.size} entries are nan or inf, at {offenders(at)}"
         )
 
 
-def as_steps(who: str, name: str, value: Any, low: int, high: int) -> NDArray[np.int64]:
-    """Integer timesteps in low..high; a float is an error even when it is whole, as for an index."""
-    array = _array(who, name, value)
+def as_steps(who: str, name: str, value: Any, low: int, high: int, gpu: bool = False) -> NDArray[np.int64]:
+    """Integer timesteps in low..high; a float is an error even when it is whole, as for an index. gpu: see as_float."""
+    array = _array(who, name, value, gpu)
     if array.dtype.kind not in "iu":
         raise InvalidParameterError(
             f"{who}: {name} must be an integer timestep in {low}..{high}; got {array.dtype}"
@@ -59,9 +69,7 @@ def as_steps(who: str, name: str, value: Any, low: int, high: int) -> NDArray[np
         )
     bad = (array < low) | (array > high)
     if bad.any():
-        raise InvalidParameterError(
-            f"{who}: {name} must lie in {low}..{high}; got {np.atleast_1d(array)[np.atleast_1d(bad)][0]}"
-        )
+        raise InvalidParameterError(f"{who}: {name} must lie in {low}..{high}; got {int(array[bad][0])}")
     return array.astype(np.int64)
 
 

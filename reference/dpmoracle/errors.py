@@ -21,7 +21,8 @@ def require(module: str, extra: str, who: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as error:
+        other = ", or for CUDA 12: pip install 'dpmoracle[gpu-cuda12]'" if extra == "gpu" else ""
         raise MissingExtraError(
             f"{who} needs {module.partition('.')[0]}, which cannot be imported ({error}); "
-            f"install it with: pip install 'dpmoracle[{extra}]'"
+            f"install it with: pip install 'dpmoracle[{extra}]'{other}"
         ) from error

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .backends import pick
+from .arrays import array_module, to_numpy
+from .backends import REALS, device, pick, products, within
 from .errors import InvalidParameterError
 from .estimate import Estimate
 from .features import pair_samples
@@ -142,46 +144,49 @@ def _sampled(
     if tau2 is not None:
         law = (q0.weights, q0.means, tau2, a, sigma, statistic)
         return shared_moments(x0, noise, own, *law, backend=backend, precision=precision, progress=progress)
-    shape = (num_samples, len(a))
-    if statistic == "pair":
-        samples, rows, columns = _paired(q0, shape, backend, precision)
-    else:
-        rows, columns = _SAMPLES, len(a)
+    shape, who = (num_samples, len(a)), "Oracle.mmse"
+    there = device(who, backend)
+    with within(there, who, x0), products(precision, there):
+        if there is not None:
+            x0, noise = there.adopt(x0), there.adopt(noise)
+        if statistic == "pair":
+            samples, rows, columns = _paired(q0, shape, backend, precision, array_module(x0))
+        else:
+            rows, columns = _SAMPLES, len(a)
 
-        def samples(clean: Array, noise: Array, a: Array, sigma: Array) -> Array:
-            return np.stack([_statistic(q0, clean, noise, *level, statistic) for level in zip(a, sigma)], 1)
+            def samples(clean: Array, noise: Array, a: Array, sigma: Array) -> Array:
+                each = [_statistic(q0, clean, noise, *level, statistic, backend) for level in zip(a, sigma)]
+                return np.stack(each, 1)
 
-    return Moments.of_blocks(
-        lambda some, at: samples(x0[some], noise[some], a[at], sigma[at]), shape, rows, columns, progress
-    )
+        return Moments.of_blocks(
+            lambda some, at: samples(x0[some], noise[some], a[at], sigma[at]), shape, rows, columns, progress
+        )
 
 
 def _paired(
-    q0: GaussianMixture, shape: tuple[int, int], backend: str, precision: str
+    q0: GaussianMixture, shape: tuple[int, int], backend: str, precision: str, xp: Any
 ) -> tuple[Callable[[Array, Array, Array, Array], Array], int, int]:
     """The pair estimator (x_0, ε, a, σ) -> (M, T), with how many samples and levels it is given at once."""
-    log_weights, means, spectrum, basis = q0.parts()
+    log_weights, means, spectrum, basis = q0.parts(xp)
     seconds = 1e-9 * math.prod(shape) * means.size
     samples = pick("pair_samples", backend, pair_samples, seconds=seconds)
-    law = (log_weights, means.astype(precision), spectrum, basis)
+    law = (log_weights, means.astype(REALS[precision]), spectrum, basis)
     columns = max(1, _HELD // len(means))
-    return (lambda x0, noise, a, s: samples(x0, noise, *law, a, s)), max(1, columns // shape[1]), columns
+    rows = max(1, columns // shape[1])
+    return (lambda x0, noise, a, s: to_numpy(samples(x0, noise, *law, a, s))), rows, columns
 
 
-def _statistic(q0: GaussianMixture, x0: Array, noise: Array, a: float, sigma: float, method: str) -> Array:
+def _statistic(
+    q0: GaussianMixture, x0: Array, noise: Array, a: float, sigma: float, method: str, backend: str
+) -> Array:
     """(M,) per-sample values whose mean is V (or Γ for "gamma") at one level."""
-    x = a * x0 + sigma * noise
-    out = np.empty(len(x))
-    for block in q0.blocks(len(x)):
-        level = np.ones(len(x[block]))
-        p = q0.posterior(x[block], a * level, sigma * level)
-        if method == "trace":
-            out[block] = p.trace()
-        elif method == "residual":
-            out[block] = np.square(x0[block] - p.mean).sum(-1)
-        elif method == "gamma":
-            out[block] = np.square(p.score).sum(-1)
-        else:
-            ratio = np.square(sigma / a)
-            out[block] = ratio * (q0.d - sigma * sigma * np.square(p.score).sum(-1))
-    return out / q0.d
+    level = array_module(x0).ones(len(x0))
+    rows = (a * x0 + sigma * noise, a * level, sigma * level, backend)
+    if method in ("trace", "residual"):
+        mean, trace = q0.moments(*rows)
+        found = trace if method == "trace" else np.square(x0 - mean).sum(-1)
+    else:
+        found = np.square(q0.density(*rows)[1]).sum(-1)
+        if method == "score":
+            found = np.square(sigma / a) * (q0.d - sigma * sigma * found)
+    return to_numpy(found) / q0.d

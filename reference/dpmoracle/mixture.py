@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .arrays import foreign
-from .backends import pick
+from .arrays import array_module, foreign_or_gpu, to_numpy
+from .backends import REALS, pick, products
 from .checking import as_float, check_count, check_finite, generator, offenders
 from .covariances import decompose
 from .errors import InvalidParameterError
@@ -80,6 +80,7 @@ class GaussianMixture:
             "covariance_type": covariance_type,
             "_spectrum": spectrum,
             "_basis": basis,
+            "_on_devices": {},
         }
         for name, value in fields.items():
             object.__setattr__(self, name, value)
@@ -184,12 +185,12 @@ class GaussianMixture:
         between = np.square(self.means - self.mean()).sum(1)
         return float((self.weights * (within + between)).sum())
 
-    @foreign
+    @foreign_or_gpu
     def log_prob(self, x: Any) -> Any:
         """(...,) log density, in nats, of x (..., d). Raises where a component has no density."""
         return self._density("log_prob", x, 0, ())
 
-    @foreign
+    @foreign_or_gpu
     def score(self, x: Any) -> Any:
         """(..., d) ∇ log density of x (..., d). Raises where a component has no density."""
         return self._density("score", x, 1, (self.d,))
@@ -255,13 +256,35 @@ class GaussianMixture:
         precision: str,
     ) -> tuple[Array, Array]:
         seconds = _SECONDS * len(x) * self.means.size
-        compute = pick(plain.__name__, backend, plain, seconds=seconds)
-        return compute(x if compute is plain else x.astype(precision, copy=False), a, sigma, *self.parts())
+        compute = pick(plain.__name__, backend, plain, x, seconds=seconds)
+        rows = x if compute is plain else x.astype(REALS[precision], copy=False)
+        with products(precision, array_module(x) is not np):
+            return compute(rows, a, sigma, *self.parts(array_module(x)))
 
-    def parts(self) -> tuple[Array, Array, Array, Array | None]:
-        """log_weights, means, spectrum and basis of `support`, as `posterior` takes them."""
-        q = self.support
-        return np.log(q.weights), q.means, q._spectrum, q._basis
+    def parts(self, xp: Any = np) -> tuple[Array, Array, Array, Array | None]:
+        """log_weights, means, spectrum and basis of `support`, as `posterior` takes them.
+
+        xp : NumPy, or CuPy for copies on its current device, which are kept for the next call. What takes more than
+             half of the memory that is free there stays on the host, and the kernels stream it
+        """
+        if xp is np:
+            q = self.support
+            return np.log(q.weights), q.means, q._spectrum, q._basis
+        number = xp.cuda.runtime.getDevice()
+        if number not in self._on_devices:
+            parts = self.parts()
+            if (
+                2 * sum(0 if part is None else part.nbytes for part in parts)
+                > xp.cuda.runtime.memGetInfo()[0]
+            ):
+                return xp.asarray(parts[0]), *parts[1:]
+            copies = tuple(part if part is None else xp.asarray(part) for part in parts)
+            xp.cuda.get_current_stream().synchronize()  # other streams may be the next to read them
+            self._on_devices[number] = copies
+        return self._on_devices[number]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_on_devices": {}}
 
     def blocks(self, rows: int) -> Any:
         """Slices over `rows` rows of x that keep the temporaries of `posterior` small."""
@@ -274,12 +297,15 @@ class GaussianMixture:
         return self._assembled(p.weights[0].copy(), means, spectrum, p.basis, self.covariance_type)
 
     def rows(self, who: str, x: Any, name: str = "x") -> tuple[Array, tuple[int, ...]]:
-        """x (..., d) as (B, d) float64 with its leading shape; refuses nan, inf and other dimensions."""
-        x = as_float(who, name, x)
+        """x (..., d) as (B, d) with its leading shape, float64 or CuPy as it is; refuses nan, inf, other dimensions."""
+        if array_module(x) is np:
+            x = as_float(who, name, x)
         if x.ndim == 0 or x.shape[-1] != self.d:
             raise InvalidParameterError(f"{who}: {name} must have shape (..., {self.d}); got {x.shape}")
-        check_finite(who, name, x)
-        _refuse_huge(who, name, x)
+        far = min(_FAR, float(np.finfo(x.dtype).max))
+        if not ((x >= -far) & (x <= far)).all():
+            check_finite(who, name, x)
+            _refuse_huge(who, name, to_numpy(x))
         return x.reshape(-1, self.d), x.shape[:-1]
 
     def _density(self, name: str, x: Any, which: int, tail: tuple[int, ...]) -> Array:
@@ -289,8 +315,8 @@ class GaussianMixture:
                 "Add noise first: mixture.diffuse(a, sigma) with sigma > 0"
             )
         flat, lead = self.rows(f"GaussianMixture.{name}", x)
-        level = np.ones(len(flat))
-        return self.density(flat, level, np.zeros_like(level))[which].reshape((*lead, *tail))
+        level = array_module(flat).ones(len(flat))
+        return self.density(flat, level, 0 * level)[which].reshape((*lead, *tail))
 
     def __repr__(self) -> str:
         return f"GaussianMixture(C={self.n_components}, d={self.d}, covariance_type={self.covariance_type!r})"
@@ -298,6 +324,7 @@ class GaussianMixture:
     # Set once in _fill.
     _spectrum: Array
     _basis: Array | None
+    _on_devices: dict[int, tuple[Any, ...]]
 
 
 def _checked_weights(weights: ArrayLike) -> Array:

@@ -10,16 +10,16 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .arrays import foreign, to_numpy
-from .backends import pick
-from .checking import as_float, check_count, generator
+from .arrays import array_module, foreign_or_gpu, to_numpy
+from .backends import PRECISIONS, pick
+from .checking import as_float, as_steps, check_count, generator
 from .errors import InvalidParameterError
 from .estimate import Estimate
 from .expectation import METHODS, expected
 from .mixture import GaussianMixture
 from .posterior import mixture_score
 from .processes.schedule import Schedule
-from .shared import PRECISIONS, Progress
+from .shared import Progress
 
 __all__ = ["Forward", "Oracle"]
 
@@ -42,9 +42,10 @@ class Oracle:
 
     q0      : GaussianMixture
     process : Schedule (integer t in 0..N) or Process (real t)
-    backend : "auto", "numpy", "numba" or "cupy"
-    precision : "float64", or "float32" for kernels that compute in float32 where that is safe and faster; the plain
-              functions compute in float64 always
+    backend : "auto", "numpy", "numba" or "cupy". "cupy" computes on a GPU, and so does "auto" where x is a CuPy array
+              or a CUDA tensor and CuPy is there: x is then used where it lies, on the stream of its library
+    precision : "float64", or "float32" for kernels that compute in float32 where that is safe and faster, or
+              "tf32", the same with matrix products in tf32 on a GPU; the plain functions compute in float64 always
 
     x is (..., d): NumPy, torch, JAX or CuPy; the result is of the same kind, device and floating dtype (computed
     in float64; integers give float64). t is a scalar or broadcasts against x.shape[:-1]. At σ_t = 0 `x0` returns
@@ -75,26 +76,26 @@ class Oracle:
         # A kernel that does not exist is refused here, not at first use.
         pick("mixture_score", self.backend, mixture_score)
 
-    @foreign
+    @foreign_or_gpu
     def score(self, x: Any, t: Any) -> Any:
         """(..., d) ∇ log q_t(x)."""
         return self._predict("score", x, t, lambda *row: self._density(*row)[1], (self.q0.d,))
 
-    @foreign
+    @foreign_or_gpu
     def eps(self, x: Any, t: Any) -> Any:
         """(..., d) E[ε | x_t = x] = -σ_t ∇ log q_t(x) [efron2011; Tweedie's formula]."""
         return self._predict(
             "eps", x, t, lambda x, a, s: -s[:, None] * self._density(x, a, s)[1], (self.q0.d,)
         )
 
-    @foreign
+    @foreign_or_gpu
     def x0(self, x: Any, t: Any) -> Any:
         """(..., d) E[x_0 | x_t = x], in units of x_0."""
         return self._predict(
             "x0", x, t, lambda *row: self._moments(*row)[0], (self.q0.d,), clean=lambda x, a: x / a[:, None]
         )
 
-    @foreign
+    @foreign_or_gpu
     def v(self, x: Any, t: Any) -> Any:
         """(..., d) E[v | x_t = x] with v = a_t ε - σ_t x_0 [salimans2022, Section 4]."""
 
@@ -104,17 +105,25 @@ class Oracle:
 
         return self._predict("v", x, t, velocity, (self.q0.d,))
 
-    @foreign
+    @foreign_or_gpu
     def posterior_cov(self, x: Any, t: Any, form: str = "full", max_bytes: int = 2**30) -> Any:
         """Cov(x_0 | x_t = x), in units of x_0 squared; zero at σ_t = 0.
 
-        form : "full" (..., d, d), "diag" (..., d), "trace" (...)
+        form : "full" (..., d, d), "diag" (..., d), "trace" (...). Only the trace has a kernel for a GPU: the others of
+               an x there are computed on the host, and refused where backend is "cupy"
         Refuses a result of more than max_bytes.
         """
         if form not in _FORMS:
             raise InvalidParameterError(
                 f"Oracle.posterior_cov: form must be one of {', '.join(_FORMS)}; got {form!r}"
             )
+        if form != "trace" and array_module(x) is not np:
+            if self.backend == "cupy":
+                raise InvalidParameterError(
+                    f'Oracle.posterior_cov: there is no cupy kernel for form={form!r}; ask for form="trace", or an '
+                    'Oracle with backend="auto", which computes the others on the host'
+                )
+            return array_module(x).asarray(self.posterior_cov(to_numpy(x), to_numpy(t), form, max_bytes))
         d = self.q0.d
         tail: tuple[int, ...] = {"full": (d, d), "diag": (d,), "trace": ()}[form]
         needed = 8 * math.prod(np.shape(x)[:-1]) * math.prod(tail)
@@ -134,14 +143,14 @@ class Oracle:
             return out
 
         return self._predict(
-            "posterior_cov", x, t, spread, tail, clean=lambda x, a: np.zeros((len(x), *tail))
+            "posterior_cov", x, t, spread, tail, clean=lambda x, a: array_module(x).zeros((len(x), *tail))
         )
 
     def log_prob(self, x: Any, t: Any) -> Any:
         """(...,) log q_t(x), in nats."""
         return self._log_prob(x, t)
 
-    @foreign
+    @foreign_or_gpu
     def _log_prob(self, x: Any, t: Any) -> Any:
         return self._predict("log_prob", x, t, lambda *row: self._density(*row)[0], ())
 
@@ -233,16 +242,24 @@ class Oracle:
 
         return flow(self, x, t, s, rtol)
 
-    def _levels(self, who: str, t: Any, shape: tuple[int, ...], name: str = "t") -> tuple[Array, Array]:
-        """(a, σ) at t, broadcast to `shape` and flattened."""
-        times = self.process.check_times(to_numpy(t, who, name), who)
+    def _levels(
+        self, who: str, t: Any, shape: tuple[int, ...], name: str = "t", xp: Any = np
+    ) -> tuple[Array, Array]:
+        """(a, σ) at t, broadcast to `shape` and flattened, as arrays of xp."""
+        if isinstance(self.process, Schedule) and xp is not np and array_module(t) is xp:
+            times = as_steps(who, name, t, 0, self.process.N, gpu=True)  # looked up where they are
+            levels = [
+                xp.asarray(level)[times] for level in self.process.levels(np.arange(self.process.N + 1))
+            ]
+        else:
+            times = self.process.check_times(to_numpy(t, who, name), who)
+            levels = [xp.asarray(level) for level in self.process.levels(times)]
         try:
-            times = np.broadcast_to(times, shape)
+            a, sigma = (xp.broadcast_to(level, shape).reshape(-1) for level in levels)
         except ValueError:
             raise InvalidParameterError(
                 f"{who}: {name} must be a scalar or broadcast against x.shape[:-1] = {shape}; got {times.shape}"
             ) from None
-        a, sigma = self.process.levels(times.reshape(-1))
         return a, sigma
 
     def _predict(
@@ -257,18 +274,19 @@ class Oracle:
         """compute(x, a, σ) of the rows of x; those without noise go to `clean` where there is one."""
         who = f"Oracle.{name}"
         flat, lead = self.q0.rows(who, x)
-        a, sigma = self._levels(who, t, lead)
-        out = np.empty((len(flat), *tail))
+        xp: Any = array_module(flat)
+        a, sigma = self._levels(who, t, lead, xp=xp)
         noisy = sigma > 0
-        if clean is not None:
-            out[~noisy] = clean(flat[~noisy], a[~noisy])
-        elif not noisy.all() and self.q0.is_singular:
+        if noisy.all() or (clean is None and not self.q0.is_singular):
+            return compute(flat, a, sigma).reshape((*lead, *tail))
+        if clean is None:
             raise InvalidParameterError(
                 f"{who}: at sigma = 0 (t = 0) the mixture has no density because a covariance is singular. "
                 "Ask at t > 0, or use positive-definite covariances"
             )
-        todo = slice(None) if clean is None or noisy.all() else noisy
-        out[todo] = compute(flat[todo], a[todo], sigma[todo])
+        out: Array = xp.empty((len(flat), *tail))
+        out[~noisy] = clean(flat[~noisy], a[~noisy])
+        out[noisy] = compute(flat[noisy], a[noisy], sigma[noisy])
         return out.reshape((*lead, *tail))
 
     def _expected(

@@ -28,12 +28,15 @@ class Pair:
     plain     : the reference, on plain arrays
     tolerance : largest relative difference; 0 where both do the same operations in the same order
     kind      : "exact", or "statistical" where the two draw different samples
+    single    : the same for kernels given float32, in units of the largest terms that are added up; None where there
+                is no float32 way. Products in tf32 (GPU) are 2^-10 of theirs, 1e-3, each
     """
 
     name: str
     plain: Callable[..., Any]
     tolerance: float
     kind: Literal["exact", "statistical"]
+    single: float | None = None
 
     def kernel(self, backend: str = "numba") -> Callable[..., Any]:
         """The twin; raises as `pick` does where it or its library is missing."""
@@ -47,10 +50,10 @@ PAIRS: tuple[Pair, ...] = (
     Pair("lagrange_pass", lagrange_pass, 0.0, "exact"),
     Pair("li_chao_layers", li_chao_layers, 0.0, "exact"),
     Pair("dense_layers", dense_layers, 0.0, "exact"),
-    Pair("shared_samples", shared_samples, 1e-9, "exact"),
-    Pair("pair_samples", pair_samples, 1e-12, "exact"),
-    Pair("mixture_score", mixture_score, 1e-11, "exact"),
-    Pair("mixture_moments", mixture_moments, 1e-11, "exact"),
+    Pair("shared_samples", shared_samples, 1e-9, "exact", 2e-4),
+    Pair("pair_samples", pair_samples, 1e-12, "exact", 1e-2),
+    Pair("mixture_score", mixture_score, 1e-11, "exact", 3e-5),
+    Pair("mixture_moments", mixture_moments, 1e-11, "exact", 3e-5),
 )
 
 

@@ -98,9 +98,16 @@ def usable_mmse(curve: GammaCurve, clip: bool, who: str) -> Array:
 
 
 def make_plan(
-    curve: GammaCurve, node_counts: Sequence[int], clip: bool = False, who: str = "make_plan"
+    curve: GammaCurve,
+    node_counts: Sequence[int],
+    clip: bool = False,
+    who: str = "make_plan",
+    backend: str = "auto",
 ) -> Plan:
-    """The optimal trajectory and the even grid for every K of node_counts, each in 2..N; clip as in usable_mmse."""
+    """The optimal trajectory and the even grid for every K of node_counts, each in 2..N.
+
+    clip as in `usable_mmse`, backend as in `optimal_trajectory`
+    """
     u, last = curve.schedule.snr, curve.schedule.N
     counts = [check_nodes(who, K, last) for K in dict.fromkeys(node_counts)]
     v = usable_mmse(curve, clip, who)
@@ -110,7 +117,7 @@ def make_plan(
         np.flatnonzero(v != curve.mmse),
         monge_certificate(u, v),
         mmse_integral(u, v),
-        {K: optimal_trajectory(u, v, K) for K in counts},
+        {K: optimal_trajectory(u, v, K, backend) for K in counts},
         {K: evaluate_trajectory(u, v, even_grid(last, K), "even") for K in counts},
     )
 

@@ -23,18 +23,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .backends import pick
+from .arrays import to_numpy
+from .backends import PRECISIONS, REALS, device, pick, products, within
 from .checking import as_float, check_count, check_finite, generator
 from .errors import InvalidParameterError
 from .estimate import Estimate
 from .moments import Moments, blocks
 
-__all__ = ["ESTIMATORS", "PRECISIONS", "plain_seconds", "shared_mmse", "shared_moments", "shared_samples"]
+__all__ = ["ESTIMATORS", "plain_seconds", "shared_mmse", "shared_moments", "shared_samples"]
 
 Array = NDArray[np.float64]
 Progress = Callable[[int, int], object]
 ESTIMATORS = ("pair", "trace", "residual", "score", "gamma")
-PRECISIONS = ("float64", "float32")
 
 # Below this exponent the weight is no normal number: at most 1e-307 of the sample's own, counted as 0.
 _UNDERFLOW = -708.0
@@ -122,9 +122,10 @@ def shared_moments(
 ) -> Moments:
     """Moments over M samples of `shared_samples`, at T levels, in bounded memory; arguments as there.
 
-    backend   : "auto", "numpy" or "numba"; "auto" takes the kernel where the plain function would take seconds
+    backend   : "auto", "numpy", "numba" or "cupy"; "auto" takes Numba's kernel where plain code would take seconds
     precision : "float32" rounds the means, and the kernel then computes products and exponentials in float32 and
-                sums in float64: 1e-6 of the scale of the data, so no digits of a V far below that
+                sums in float64: 1e-6 of the scale of the data, so no digits of a V far below that; "tf32" is the same
+                with products in tf32 on a GPU, 1e-3 of their terms
     progress  : called as progress(done, total), in samples
     """
     if estimator not in ESTIMATORS:
@@ -140,7 +141,7 @@ def shared_moments(
             f'shared_moments: the estimator "score" needs a > 0; a[{np.flatnonzero(a <= 0)[0]}] is 0, where '
             'the score says nothing about x_0. Use "pair" or "trace"'
         )
-    means = means.astype(precision, copy=False)
+    means = means.astype(REALS[precision], copy=False)
     count, width = len(x0), means.shape[1] + 2
     samples = pick(
         "shared_samples", backend, shared_samples, seconds=plain_seconds(count, len(a), means, estimator)
@@ -151,11 +152,15 @@ def shared_moments(
     else:
         levels, rows = _HELD, max(1, min(_ROWS, _HELD // len(a)))
 
-    def block(some: slice, at: slice) -> Array:
-        drawn = (x0[some], noise[some], own[some])
-        return samples(*drawn, weights, means, tau2, a[at], sigma[at], estimator)
+    there = device("shared_moments", backend)
+    with within(there, "shared_moments", x0), products(precision, there):
+        law = (weights, means if there is None else there.settle(means), tau2)
 
-    return Moments.of_blocks(block, (count, len(a)), rows, levels, progress)
+        def block(some: slice, at: slice) -> Array:
+            drawn = (x0[some], noise[some], own[some])
+            return to_numpy(samples(*drawn, *law, a[at], sigma[at], estimator))
+
+        return Moments.of_blocks(block, (count, len(a)), rows, levels, progress)
 
 
 def plain_seconds(samples: int, levels: int, means: Array, estimator: str) -> float:

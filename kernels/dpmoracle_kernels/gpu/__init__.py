@@ -1,12 +1,23 @@
 """CuPy kernels, each the twin of a plain function of the reference; arrays go back as the kind they came.
 
-The CUDA sources stand beside the Python that launches them and are compiled at the first call.
+The CUDA sources stand beside the Python that launches them and are compiled at the first call; importing this compiles
+nothing.
 """
 
 from __future__ import annotations
 
-from .curves import certify, cost_matrix, sum_cost
-from .dense import dense_layers
-from .moments import shared_samples
+import cupy  # noqa: F401  what is missing for one kernel is missing here
 
-__all__ = ["certify", "cost_matrix", "dense_layers", "shared_samples", "sum_cost"]
+from ..lazy import lazily
+
+__all__, __getattr__, __dir__ = lazily(
+    __name__,
+    {
+        "curves": ["certify", "cost_matrix", "sum_cost"],
+        "dense": ["dense_layers"],
+        "features": ["pair_samples"],
+        "moments": ["shared_samples"],
+        "products": ["tf32"],
+        "posterior": ["mixture_moments", "mixture_score"],
+    },
+)

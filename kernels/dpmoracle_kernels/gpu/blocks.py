@@ -9,13 +9,14 @@ import cupy
 import cupyx
 import numpy as np
 
+from .memory import free_bytes
+
 __all__ = ["rows_that_fit", "stream"]
 
 
 def rows_that_fit(bytes_per_row: int, share: float = 0.5) -> int:
     """Rows of that size, at least 1, in a share of the memory that is free on the device, the pool's included."""
-    free = cupy.cuda.runtime.memGetInfo()[0] + cupy.get_default_memory_pool().free_bytes()
-    return max(1, int(share * free) // bytes_per_row)
+    return max(1, int(share * free_bytes()) // bytes_per_row)
 
 
 def stream(array: Any, rows: int) -> Iterator[tuple[slice, Any]]:

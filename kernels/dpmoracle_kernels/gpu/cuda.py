@@ -11,7 +11,10 @@ from typing import Any, ParamSpec
 import cupy
 import numpy as np
 
-__all__ = ["DeviceError", "on_device", "source"]
+from ..errors import DeviceError
+from .memory import explained
+
+__all__ = ["on_device", "require_device", "source"]
 
 P = ParamSpec("P")
 
@@ -19,8 +22,17 @@ P = ParamSpec("P")
 _LEAST_CAPABILITY = 70
 
 
-class DeviceError(RuntimeError):
-    """The device cannot do what was asked; nothing is lost, and backend="numba" or "numpy" can go on."""
+def require_device(who: str) -> None:
+    """Raise DeviceError where CuPy finds no CUDA device."""
+    try:
+        count, reason = cupy.cuda.runtime.getDeviceCount(), "CuPy counts 0"
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        count, reason = 0, str(error)
+    if not count:
+        raise DeviceError(
+            f"{who}: backend='cupy' needs a CUDA device, and there is none here ({reason}). "
+            "Use backend='auto', 'numba' or 'numpy'"
+        )
 
 
 @functools.cache
@@ -48,7 +60,7 @@ def on_device(stays: tuple[str, ...] = ()) -> Callable[[Callable[P, Any]], Calla
 
     Arrays arrive C-contiguous, in the machine's byte order, on one device; a CuPy array that is so already is not
     copied. Those named in `stays` are left where they are, for the function to stream. Raises DeviceError for arrays
-    on different devices and where the device's memory ends.
+    on different devices, where there is no device, and where its memory ends.
     """
 
     def decorate(kernel: Callable[P, Any]) -> Callable[P, Any]:
@@ -56,21 +68,16 @@ def on_device(stays: tuple[str, ...] = ()) -> Callable[[Callable[P, Any]], Calla
 
         @functools.wraps(kernel)
         def outside(*args: P.args, **kwargs: P.kwargs) -> Any:
+            require_device(who)
             named = dict(zip(names, args)) | kwargs
             given = [value for value in named.values() if isinstance(value, cupy.ndarray)]
             places = {array.device.id for array in given}
             if len(places) > 1:
                 raise DeviceError(f"{who}: all arrays must be on one device; they are on {sorted(places)}")
-            with cupy.cuda.Device(places.pop() if places else cupy.cuda.runtime.getDevice()):
-                try:
-                    ready = {name: value if name in stays else _ready(value) for name, value in named.items()}
-                    out = kernel(**ready)
-                except cupy.cuda.memory.OutOfMemoryError as error:
-                    free, total = cupy.cuda.runtime.memGetInfo()
-                    raise DeviceError(
-                        f"{who}: the device has {free / 2**30:.3g} of {total / 2**30:.3g} GiB free, which is not "
-                        f"enough ({error}). Take fewer samples or levels at a time, or backend='numba'"
-                    ) from error
+            number = places.pop() if places else cupy.cuda.runtime.getDevice()
+            with cupy.cuda.Device(number), explained(who, len(next(iter(named.values())))):
+                ready = {name: value if name in stays else _ready(value) for name, value in named.items()}
+                out = kernel(**ready)
                 return out if given else _to_host(out)
 
         return outside

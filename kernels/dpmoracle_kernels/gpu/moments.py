@@ -8,19 +8,18 @@ from typing import Any
 import cupy
 import numpy as np
 
-from ..statistics import STATISTICS, pair, scales
+from ..statistics import LOG2E, STATISTICS, pair, scales
 from .blocks import rows_that_fit, stream
 from .cuda import on_device, source
+from .products import SHORT, precision
 
 __all__ = ["shared_samples"]
 
 # As in shared.cu.
 _THREADS, _LEVELS = 128, 4
-_LOG2E = 1.4426950408889634
+_GRID = 2**15  # samples along the second axis of a grid, which ends at 65535
 #: Share of the norms below which the products have lost the digits of G.
-_NEAR = {"float64": 1e-4, "float32": 1e-2}
-#: Components of one product of weights in float32, whose sum over blocks is float64.
-_SHORT = 4096
+_NEAR = {"float64": 1e-4, "float32": 1e-2, "tf32": 1e-1}
 
 
 @on_device(stays=("means",))
@@ -45,7 +44,7 @@ def shared_samples(
     at = scales(a, sigma, tau2)
     share = weights / weights.max()
     width = 3 if estimator == "pair" else x0.shape[1] + 2
-    rows = rows_that_fit(8 * (len(a) * width + 6 * x0.shape[1]), 0.25)
+    rows = min(_GRID, rows_that_fit(8 * (len(a) * width + 6 * x0.shape[1]), 0.25))
     out = cupy.empty((len(x0), len(a)))
     for some in _cuts(len(x0), rows):
         centre = cupy.asarray(means[own[some].get()] if isinstance(means, np.ndarray) else means[own[some]])
@@ -68,12 +67,12 @@ def _sums(p: Any, draw: Any, own: Any, centre: Any, share: Any, means: Any, at: 
     x0 = p + centre
     own_half, own_data, own_noise = 0.5 * _dot(centre, centre), _dot(x0, centre), _dot(draw, centre)
     both = [value.astype(real, copy=False) for value in (x0, draw)]
-    levels = [(_LOG2E * factor / at.total).astype(real) for factor in (at.a**2, at.a * at.sigma)]
+    levels = [(LOG2E * factor / at.total).astype(real) for factor in (at.a**2, at.a * at.sigma)]
     (count, d), T = p.shape, len(at.a)
     sums = cupy.zeros((count, T, 3 if estimator == "pair" else d + 2))
     size = rows_that_fit(means.dtype.itemsize * (4 * d + 2 * count + T), 0.4)
     if estimator != "pair" and real is np.float32:
-        size = min(size, _SHORT)
+        size = min(size, SHORT)
     for part, block in stream(means, size):
         y = (block.astype(np.float64) - origin).astype(real)
         half = (0.5 * _dot(y, y, np.float64)).astype(real)
@@ -82,7 +81,7 @@ def _sums(p: Any, draw: Any, own: Any, centre: Any, share: Any, means: Any, at: 
         C = np.int32(len(y))
         grid = -(-len(y) // _THREADS)
         relative = (g, e, half, here, own_half, own_data, own_noise, y, centre, p, draw)
-        sized = (C, np.int32(d), np.float64(_NEAR[means.dtype.name]))
+        sized = (C, np.int32(d), np.float64(_NEAR[precision(real)]))
         kernels.get_function("relate")((grid, count), (_THREADS,), (*relative, *sized))
         prior = share[part].astype(real)
         if estimator == "pair":

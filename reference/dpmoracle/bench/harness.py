@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import InvalidParameterError
 
-__all__ = ["Contender", "Timing", "interleave", "ratio"]
+__all__ = ["LEAST_SECONDS", "Contender", "Timing", "interleave", "ratio"]
 
 Clock = Callable[[], float]
 

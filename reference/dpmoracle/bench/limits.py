@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from .harness import Contender, interleave
+from .harness import LEAST_SECONDS, Contender, interleave
 
-__all__ = ["Limits", "bandwidth", "exp_rate", "gemm_rate"]
+__all__ = ["Limits", "bandwidth", "best", "exp_rate", "gemm_rate"]
 
 
 def gemm_rate(dtype: Any, size: int = 1536, turns: int = 7) -> float:
@@ -19,26 +19,26 @@ def gemm_rate(dtype: Any, size: int = 1536, turns: int = 7) -> float:
     rng = np.random.default_rng(0)
     a, b = (rng.standard_normal((size, size)).astype(dtype) for _ in range(2))
     out = np.empty_like(a)
-    return 2.0 * size**3 / _best(lambda: np.matmul(a, b, out=out), turns)
+    return 2.0 * size**3 / best(lambda: np.matmul(a, b, out=out), turns)
 
 
 def exp_rate(dtype: Any, turns: int = 7) -> float:
     """Exponentials per second of NumPy on one core, arguments and results in the first cache."""
     x = np.linspace(-80.0, 0.0, 2048, dtype=dtype)
     out = np.empty_like(x)
-    return x.size / _best(lambda: np.exp(x, out=out), turns)
+    return x.size / best(lambda: np.exp(x, out=out), turns)
 
 
 def bandwidth(megabytes: int = 128, turns: int = 7) -> float:
     """Bytes per second read and written by a copy on one core, of an array that no cache holds."""
     source = np.ones(megabytes * 2**17)
     target = np.empty_like(source)
-    return 2.0 * source.nbytes / _best(lambda: np.copyto(target, source), turns)
+    return 2.0 * source.nbytes / best(lambda: np.copyto(target, source), turns)
 
 
-def _best(call: Callable[[], Any], turns: int) -> float:
-    """A limit is the best that was seen."""
-    return min(interleave([Contender("", call)], turns)[0].seconds)
+def best(call: Callable[[], Any], turns: int, least: float = LEAST_SECONDS) -> float:
+    """Seconds of a call; a limit is the best that was seen. least : as of `interleave`."""
+    return min(interleave([Contender("", call)], turns, least=least)[0].seconds)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,18 @@ from ..errors import require
 __all__ = ["cores", "describe", "on_threads", "processor"]
 
 #: distributions whose version may matter
-_LIBRARIES = ("dpmoracle", "numpy", "scipy", "numba", "llvmlite", "scikit-learn", "torch", "jax", "jaxlib")
+_LIBRARIES = (
+    "dpmoracle",
+    "numpy",
+    "scipy",
+    "numba",
+    "llvmlite",
+    "scikit-learn",
+    "torch",
+    "triton",
+    "jax",
+    "jaxlib",
+)
 
 
 def cores() -> int:

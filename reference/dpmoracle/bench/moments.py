@@ -21,7 +21,17 @@ from .results import Result, compare
 from .softmax import Work, per_timestep
 from .suite import Setting
 
-__all__ = ["data", "exponentials", "features", "images", "images_gemm", "reduction"]
+__all__ = [
+    "data",
+    "draw",
+    "exponentials",
+    "features",
+    "images",
+    "images_gemm",
+    "patches",
+    "reduction",
+    "sizes",
+]
 
 Array = NDArray[Any]
 
@@ -30,10 +40,10 @@ _SOME = 10  # timesteps that a peer is timed on where all would take minutes
 
 def images(setting: Setting) -> Iterator[Result]:
     """50,000 patches of photographs, shaped as CIFAR, in float32: every timestep against a softmax per timestep."""
-    work = _work(_patches(setting), 100, np.float32, setting)
+    work = draw(patches(setting), 100, np.float32, setting)
     scale, note = len(work.a) / _SOME, f"{_SOME} of {len(work.a)} timesteps, scaled"
     yield compare(
-        f"V of {_sizes(work)}, float32",
+        f"V of {sizes(work)}, float32",
         Contender("one product", work.ours),
         per_timestep(work.some(_SOME), scale, note, ("numpy", "torch", "torch cdist", "jax")),
         turns=setting.turns(3),
@@ -45,20 +55,20 @@ def images(setting: Setting) -> Iterator[Result]:
 
 def images_gemm(setting: Setting) -> Iterator[Result]:
     """The same with many samples, as a share of its two matrix products at the peak of the machine."""
-    work = _work(_patches(setting), 1000, np.float32, setting)
+    work = draw(patches(setting), 1000, np.float32, setting)
     peak = at_peak(2 * 2.0 * len(work.own) * work.points.size, np.float32)
     yield share_of_peak(
-        f"V of {_sizes(work)}, float32", Contender("one product", work.ours), peak, setting.turns(3), 0.55
+        f"V of {sizes(work)}, float32", Contender("one product", work.ours), peak, setting.turns(3), 0.55
     )
 
 
 def data(setting: Setting) -> Iterator[Result]:
     """The 1797 digits in float64."""
-    work = _work(digits(), 500, np.float64, setting)
+    work = draw(digits(), 500, np.float64, setting)
     few = work.some(_SOME)
     scale, note = len(work.a) / _SOME, f"{_SOME} of {len(work.a)} timesteps, scaled"
     yield compare(
-        f"V of {_sizes(work)}, float64",
+        f"V of {sizes(work)}, float64",
         Contender("one product", work.ours),
         per_timestep(few, scale, note, ("numpy", "torch", "torch cdist", "jax", "scikit-learn")),
         turns=setting.turns(5),
@@ -71,7 +81,7 @@ def data(setting: Setting) -> Iterator[Result]:
 def reduction(setting: Setting) -> Iterator[Result]:
     """The sums of exponentials over components at all levels, products given: the same algorithm by others."""
     kernels = require("dpmoracle_kernels.cpu.moments", "numba", "dpmoracle bench")
-    work = _work(_patches(setting), 50, np.float32, setting)
+    work = draw(patches(setting), 50, np.float32, setting)
     mixture = kernels.cloud(np.ones(len(work.points)), work.points, 0.0)
     level = kernels.sorted_levels(work.a, work.sigma, 0.0, mixture.dtype, len(work.points), 0.0)
     products = mixture.products(work.x0, work.noise)
@@ -88,7 +98,7 @@ def reduction(setting: Setting) -> Iterator[Result]:
     scale, note = len(work.a) / _SOME, f"{_SOME} of {len(work.a)} timesteps, scaled"
     s = (few.a / few.sigma).astype(np.float32)
     yield compare(
-        f"the exponentials and their sums alone, {_sizes(work)}, float32",
+        f"the exponentials and their sums alone, {sizes(work)}, float32",
         Contender("fused", ours),
         [_torch_reduction(g, e, s, scale, note), _jax_reduction(g, e, s, scale, note)],
         turns=setting.turns(5),
@@ -169,7 +179,7 @@ def _levels(steps: int = 1000) -> tuple[Array, Array]:
     return Schedule.linear(steps, 1e-4, 2e-2).levels(np.arange(1, steps + 1))
 
 
-def _work(points: Array, count: int, dtype: Any, setting: Setting) -> Work:
+def draw(points: Array, count: int, dtype: Any, setting: Setting) -> Work:
     rng = np.random.default_rng(setting.seed)
     count = min(count, 20) if setting.quick else count
     own = rng.integers(len(points), size=count)
@@ -179,7 +189,7 @@ def _work(points: Array, count: int, dtype: Any, setting: Setting) -> Work:
     )
 
 
-def _patches(setting: Setting) -> Array:
+def patches(setting: Setting) -> Array:
     """(50000, 3072) patches of 32 x 32 pixels of scikit-learn's two photographs, in [-1, 1]."""
     photographs = require("sklearn.datasets", "cli", "dpmoracle bench").load_sample_images().images
     windows = np.lib.stride_tricks.sliding_window_view
@@ -189,7 +199,7 @@ def _patches(setting: Setting) -> Array:
     return np.concatenate(parts)[chosen].astype(np.float32) / np.float32(127.5) - 1
 
 
-def _sizes(work: Work) -> str:
+def sizes(work: Work) -> str:
     (size, d), count, T = work.points.shape, len(work.own), len(work.a)
     return f"{size} x {d} points, M = {count}, {T} timesteps"
 

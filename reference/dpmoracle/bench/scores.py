@@ -17,11 +17,11 @@ from .peers import Missing, load
 from .results import Result, compare
 from .suite import Setting
 
-__all__ = ["batch"]
+__all__ = ["SIGMA", "A", "batch", "full_mixture", "jax_scores", "torch_scores"]
 
 Array = NDArray[Any]
 
-_A, _SIGMA = 0.6, 0.8
+A, SIGMA = 0.6, 0.8
 
 
 def batch(setting: Setting) -> Iterator[Result]:
@@ -29,12 +29,9 @@ def batch(setting: Setting) -> Iterator[Result]:
     for size, d, aim in ((3, 2, 20.0), (10, 64, 1.5)):
         rng = np.random.default_rng(setting.seed)
         count = 2000 if setting.quick else 100_000
-        factor = rng.standard_normal((size, d, 2 * d)) / np.sqrt(2 * d)
-        q = GaussianMixture(
-            np.full(size, 1 / size), 2 * rng.standard_normal((size, d)), factor @ factor.swapaxes(1, 2)
-        )
-        x = (_A * q.sample(count, rng) + _SIGMA * rng.standard_normal((count, d))).astype(np.float32)
-        a, sigma = np.full(count, _A), np.full(count, _SIGMA)
+        q = full_mixture(size, d, rng)
+        x = (A * q.sample(count, rng) + SIGMA * rng.standard_normal((count, d))).astype(np.float32)
+        a, sigma = np.full(count, A), np.full(count, SIGMA)
         pair = find("mixture_score")
         found = pair.kernel()(x, a, sigma, *q.parts())[1]
         truth = pair.plain(x.astype(np.float64), a, sigma, *q.parts())[1]
@@ -45,7 +42,7 @@ def batch(setting: Setting) -> Iterator[Result]:
         yield compare(
             work,
             ours,
-            [*_torch(q, x), _jax(q, x)],
+            [*torch_scores(q, x), jax_scores(q, x)],
             turns=setting.turns(9),
             error=float(np.abs(found - truth).max() / np.abs(truth).max()),
             measure="relative to the largest entry",
@@ -56,22 +53,28 @@ def batch(setting: Setting) -> Iterator[Result]:
             yield share_of_peak(work, ours, peak, setting.turns(9), 0.65)
 
 
+def full_mixture(size: int, d: int, rng: np.random.Generator) -> GaussianMixture:
+    """`size` components of full covariances, of about unit size, with means 2 apart or so in each of d dimensions."""
+    factor = rng.standard_normal((size, d, 2 * d)) / np.sqrt(2 * d)
+    means = 2 * rng.standard_normal((size, d))
+    return GaussianMixture(np.full(size, 1 / size), means, factor @ factor.swapaxes(1, 2))
+
+
 def _arrays(q: GaussianMixture) -> tuple[Array, Array, Array]:
     """Inverse covariances (C, d, d), means (C, d) and logarithms of weight and determinant (C,) at the level."""
     log_weights, means, spectrum, basis = q.parts()
-    v = _A * _A * spectrum + _SIGMA * _SIGMA
+    v = A * A * spectrum + SIGMA * SIGMA
     inverse = (basis / v[:, None, :]) @ basis.swapaxes(1, 2)  # type: ignore[operator, union-attr]
-    arrays = (inverse, _A * means, log_weights - 0.5 * np.log(v).sum(1))
+    arrays = (inverse, A * means, log_weights - 0.5 * np.log(v).sum(1))
     return tuple(value.astype(np.float32) for value in arrays)  # type: ignore[return-value]
 
 
-def _torch(q: GaussianMixture, x: Array) -> list[Contender | Missing]:
+def torch_scores(q: GaussianMixture, x: Array, place: str = "cpu") -> list[Contender | Missing]:
     """As it is commonly written, and with the products of all components as one."""
     torch: Any = load("torch")
     if isinstance(torch, Missing):
         return [torch]
-    inverse, means, constant = (torch.from_numpy(value) for value in _arrays(q))
-    points = torch.from_numpy(x)
+    inverse, means, constant, points = (torch.from_numpy(value).to(place) for value in (*_arrays(q), x))
     size, d = means.shape
     side = inverse.permute(1, 0, 2).reshape(d, size * d).contiguous()
     shift = torch.einsum("cd,cde->ce", means, inverse)
@@ -90,7 +93,7 @@ def _torch(q: GaussianMixture, x: Array) -> list[Contender | Missing]:
     return [Contender("torch", common), Contender("torch, one product", joined)]
 
 
-def _jax(q: GaussianMixture, x: Array) -> Contender | Missing:
+def jax_scores(q: GaussianMixture, x: Array) -> Contender | Missing:
     jax: Any = load("jax")
     if isinstance(jax, Missing):
         return Missing("JAX", jax.reason)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from ..pairs import find
 from .harness import Contender
 from .peers import Missing, load
 
-__all__ = ["Work", "per_timestep"]
+__all__ = ["Work", "jax_softmax", "per_timestep", "torch_softmax"]
 
 Array = NDArray[Any]
 
@@ -43,11 +44,11 @@ class Work(NamedTuple):
 
 def per_timestep(work: Work, scale: float, note: str, which: tuple[str, ...]) -> list[Contender | Missing]:
     """V by Tr Cov(x_0|x_t) at each timestep, with the weights as a softmax over the points."""
-    makers = {
+    makers: dict[str, Callable[[Work, float, str], Contender | Missing]] = {
         "numpy": _numpy_softmax,
-        "torch": _torch_softmax,
+        "torch": torch_softmax,
         "torch cdist": _torch_cdist,
-        "jax": _jax_softmax,
+        "jax": jax_softmax,
         "scikit-learn": _sklearn,
     }
     return [makers[name](work, scale, note) for name in which]
@@ -71,11 +72,12 @@ def _numpy_softmax(work: Work, scale: float, note: str) -> Contender:
     return Contender("NumPy", call, scale, note)
 
 
-def _torch_softmax(work: Work, scale: float, note: str) -> Contender | Missing:
+def torch_softmax(work: Work, scale: float, note: str, place: str = "cpu") -> Contender | Missing:
+    """V at each timestep in torch, on the device `place`."""
     torch: Any = load("torch")
     if isinstance(torch, Missing):
         return torch
-    x0, noise, y = (torch.from_numpy(v) for v in (work.x0, work.noise, work.points))
+    x0, noise, y = (torch.from_numpy(v).to(place) for v in (work.x0, work.noise, work.points))
     squares = y.square().sum(1)
 
     def call() -> list[Any]:
@@ -107,7 +109,8 @@ def _torch_cdist(work: Work, scale: float, note: str) -> Contender | Missing:
     return Contender("torch, cdist", call, scale, note)
 
 
-def _jax_softmax(work: Work, scale: float, note: str) -> Contender | Missing:
+def jax_softmax(work: Work, scale: float, note: str) -> Contender | Missing:
+    """V at each timestep in JAX, on its default device."""
     jax: Any = load("jax")
     if isinstance(jax, Missing):
         return Missing("JAX", jax.reason)

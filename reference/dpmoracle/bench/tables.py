@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from textwrap import wrap
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .results import Result, Run
 
@@ -62,9 +62,23 @@ def _machine(run: Run) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     threads = ", ".join(f"{name} {count}" for name, count in machine["threads"].items())
     return (
-        f"{machine['cpu']}, {machine['cores']} cores, load {machine['load']}; Python {machine['python']}, "
-        f"{versions}; threads: {threads}"
+        f"{_device(machine)}{machine['cpu']}, {machine['cores']} cores, load {machine['load']}; "
+        f"Python {machine['python']}, {versions}; threads: {threads}"
     )
+
+
+def _device(machine: dict[str, Any]) -> str:
+    """The GPU, its versions and clocks before and after, where there is one."""
+    if "device" not in machine:
+        return ""
+    device = machine["device"]
+    parts = [f"{name} {value}" for name, value in device.items() if name not in ("name", "now", "after")]
+    clocks = [
+        f"{when}: " + ", ".join(f"{name} {value}" for name, value in device[key].items())
+        for when, key in (("before", "now"), ("after", "after"))
+        if key in device
+    ]
+    return "; ".join((f"{device['name']}, {', '.join(parts)}", *clocks)) + "; "
 
 
 def _limits(run: Run) -> list[str]:
@@ -91,7 +105,7 @@ def _rows(result: Result) -> list[_Row]:
         rows.append(_Row(name, _seconds(other.median), f"{factor:.3g}x", goal and f"{goal}x"))
     if result.limit is not None:
         name, share = result.limit
-        rows.append(_Row(f"limit: {name}", "", f"{share:.0%}", aim(name, ".0%")))
+        rows.append(_Row(f"limit: {name}", "", f"{share:.0%}", aim("limit", ".0%") or aim(name, ".0%")))
     rows += [_Row(name, "", f"{value:.3g}", aim(name, "g")) for name, value in result.figures.items()]
     rows += [_Row(f"{peer.name}: missing, {peer.reason}") for peer in result.missing]
     return rows

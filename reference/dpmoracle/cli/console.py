@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, cast
 import typer
 from typer.core import TyperCommand
 
+from ..backends import DeviceError
 from ..errors import InvalidParameterError, MissingExtraError, require
 from .interrupts import CODE, Interruptible
 
@@ -31,7 +32,7 @@ _PLAIN: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
 
 _TYPED: ContextVar[tuple[str, ...]] = ContextVar("_TYPED", default=())
 
-_WRONG_USE = (InvalidParameterError, MissingExtraError, OSError, MemoryError)
+_WRONG_USE = (InvalidParameterError, MissingExtraError, DeviceError, OSError, MemoryError)
 
 
 def command(app: typer.Typer, name: str) -> Callable[[Callable[P, int]], Callable[P, int]]:

@@ -51,6 +51,7 @@ def gamma(
     batch_size: Annotated[
         int, typer.Option("--batch-size", min=1, help="Samples between two checkpoints.")
     ] = 50,
+    backend: inputs.BackendOption = inputs.Backend.auto,
     key: inputs.Key = None,
     seed: inputs.Seed = 0,
     report_file: report.ReportFile = None,
@@ -99,7 +100,7 @@ def gamma(
     process = inputs.make_schedule(schedule, steps, beta_start, beta_end)
     points = inputs.load(data, key)
     record = DataRecord.of(points, data)
-    job = gamma_run.GammaRun(points, process, record, estimator.value, batch_size, seed)
+    job = gamma_run.GammaRun(points, process, record, estimator.value, batch_size, seed, backend.value)
     kept = None
     if checkpoint is not None and resume:
         kept = gamma_run.read_checkpoint(checkpoint, job, samples, "--checkpoint")

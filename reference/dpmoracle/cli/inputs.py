@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ..processes.schedule import Schedule
 
 __all__ = [
+    "Backend",
+    "BackendOption",
     "BetaEnd",
     "BetaStart",
     "Data",
@@ -33,6 +35,13 @@ __all__ = [
 ]
 
 
+class Backend(StrEnum):
+    auto = "auto"
+    numpy = "numpy"
+    numba = "numba"
+    cupy = "cupy"
+
+
 class ScheduleName(StrEnum):
     linear = "linear"
     scaled_linear = "scaled_linear"
@@ -43,6 +52,13 @@ class ScheduleName(StrEnum):
 Data = Annotated[
     str,
     typer.Argument(metavar="DATA", help="Points: .npy, .npz or .csv, one per row; or the word digits."),
+]
+BackendOption = Annotated[
+    Backend,
+    typer.Option(
+        "--backend",
+        help="auto uses compiled kernels of the CPU where they pay; cupy computes on a GPU (extra gpu).",
+    ),
 ]
 Key = Annotated[str | None, typer.Option("--key", metavar="NAME", help="Which array of an .npz file.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same numbers.")]

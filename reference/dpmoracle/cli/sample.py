@@ -101,6 +101,7 @@ def sample(
     steps: inputs.Steps = None,
     beta_start: inputs.BetaStart = None,
     beta_end: inputs.BetaEnd = None,
+    backend: inputs.BackendOption = inputs.Backend.auto,
     key: inputs.Key = None,
     seed: inputs.Seed = 0,
 ) -> int:
@@ -165,7 +166,7 @@ def sample(
         )
     mmse = _usable(curve, clip)
     levels = choice.levels(process, mmse)
-    oracle = Oracle(GaussianMixture.from_points(points), process)
+    oracle = Oracle(GaussianMixture.from_points(points), process, backend.value)
     with progress_bar() as progress:
         run = Run(oracle, process, levels, number, seed, lambda done, of: progress(done, of, "levels"))
         drawn = run.draw(sampler, settings, mmse)

@@ -147,14 +147,14 @@ class Run:
         x = rng.standard_normal((self.number, self.oracle.q0.d))
         prediction = options.pop("prediction", Prediction.data).value
         marks = solver_nodes(process, 100) if adaptive else nodes
-        model = _Told(ExactModel(self.oracle.q0, prediction), marks, self.progress)
+        model = _Told(ExactModel(self.oracle.q0, prediction, self.oracle.backend), marks, self.progress)
         if sampler is Sampler.sde:
             x = sde_dpm_solver(model, x, nodes, rng=rng, **options)
         else:
             given = {"process": process, "nodes": nodes, "prediction": prediction}
             found = solve(model, x, method=sampler.value, **given, **options)
             x, nodes = found.x, found.nodes
-        clean = ExactModel(self.oracle.q0, Prediction.data.value)(x, *nodes[-1].tolist())
+        clean = ExactModel(self.oracle.q0, Prediction.data.value, self.oracle.backend)(x, *nodes[-1].tolist())
         return Drawn(clean, Levels(nodes) if adaptive else self.levels, model.calls + 1)
 
 

@@ -36,6 +36,7 @@ def trajectory(
             "--clip", help="Move an impossible V into the bounds of Theorem 2 (else it is refused)."
         ),
     ] = False,
+    backend: inputs.BackendOption = inputs.Backend.auto,
 ) -> int:
     """The optimal timesteps for K network evaluations, beside the even grid.
 
@@ -63,7 +64,7 @@ def trajectory(
         inputs.refuse_overwriting(json, "--json", file)
         storage.check_writable(json, "--json")
     report.check(report_file, file, json)
-    found = plan.make_plan(GammaCurve.load(file, "trajectory"), nodes, clip, "trajectory")
+    found = plan.make_plan(GammaCurve.load(file, "trajectory"), nodes, clip, "trajectory", backend.value)
     try:
         if json is not None:
             storage.write_text(json, plan.plan_json(found, str(file)), "--json")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from itertools import combinations, pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..backends import pick
+from ..arrays import read, to_numpy
+from ..backends import device, lives_on_gpu, pick, within
 from ..checking import check_count
 from ..errors import InvalidParameterError
 from .monge import as_cost
@@ -43,10 +46,15 @@ class ShortestPaths:
 
     costs        : (K+1,) by number of edges; +inf where there is no such path
     predecessors : (K+1, n) integers, smallest best predecessor of a node reached by that number of edges, -1 for none
+    Both are of the kind of F, on its device, where F lived on a GPU.
     """
 
-    costs: Array
-    predecessors: Table
+    costs: Any
+    predecessors: Any
+
+    @functools.cached_property
+    def _on_host(self) -> tuple[Array, Table]:
+        return to_numpy(self.costs), to_numpy(self.predecessors)
 
     def path(self, k: int) -> Steps:
         """Nodes of the best path with k edges, (k+1,) increasing; among equals the smallest predecessors.
@@ -54,14 +62,15 @@ class ShortestPaths:
         Raises InvalidParameterError where no allowed path has k edges.
         """
         edges = check_count("ShortestPaths.path", "k", k, low=0)
-        if edges >= self.costs.size or not np.isfinite(self.costs[edges]):
-            finite = np.flatnonzero(np.isfinite(self.costs))
+        costs, predecessors = self._on_host
+        if edges >= costs.size or not np.isfinite(costs[edges]):
+            finite = np.flatnonzero(np.isfinite(costs))
             span = f"{finite.min()}..{finite.max()}" if finite.size else "no number"
             raise InvalidParameterError(
                 f"ShortestPaths.path: there is no allowed path with k = {edges} edges among those computed; "
                 f"paths of finite cost have {span} edges"
             )
-        return backtrack(self.predecessors, edges, self.predecessors.shape[1] - 1)
+        return backtrack(predecessors, edges, predecessors.shape[1] - 1)
 
 
 def shortest_paths(F: ArrayLike, K: int, backend: str = "auto", max_bytes: int = MAX_BYTES) -> ShortestPaths:
@@ -70,14 +79,18 @@ def shortest_paths(F: ArrayLike, K: int, backend: str = "auto", max_bytes: int =
     F : (n, n) F[i, j] used for i < j only; +inf forbids a step, negative costs are allowed, nan and -inf are
         not
     K : largest number of edges, >= 1
-    backend : "auto", "numpy", "numba" or "cupy"
+    backend : "auto", "numpy", "numba" or "cupy"; "auto" takes CuPy's kernel where F lives on a GPU
     max_bytes : what the tables may take; more is refused beforehand
     Ties: the smallest predecessor wins. O(K n^2) evaluations, O(n^2 + K n) memory.
     Returns ShortestPaths; costs[0] is inf unless n = 1. Raises InvalidParameterError for another shape, nan and -inf.
     """
-    cost = as_cost("shortest_paths", F)
-    edges = check_count("shortest_paths", "K", K)
-    return ShortestPaths(*run_dense("shortest_paths", cost, edges, backend, max_bytes))
+    who = "shortest_paths"
+    edges = check_count(who, "K", K)
+    there = device(who, backend, F)
+    with within(there, who, F):
+        cost = as_cost(who, read(F, who, "F", there) if lives_on_gpu(F) else F)
+        found = run_dense(who, cost if there is None else there.adopt(cost), edges, backend, max_bytes)
+        return ShortestPaths(*(part if there is None else there.release(part, F) for part in found))
 
 
 def run_dense(who: str, cost: Array, num_edges: int, backend: str, max_bytes: int) -> tuple[Array, Table]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..arrays import array_module, to_numpy
 from ..backends import pick
 from ..checking import as_float, offenders
 from ..errors import InvalidParameterError
@@ -37,7 +38,9 @@ class MongeCertificate:
         return self.holds
 
 
-def monge_certificate(snr: ArrayLike, mmse: ArrayLike, rtol: float = RTOL) -> MongeCertificate:
+def monge_certificate(
+    snr: ArrayLike, mmse: ArrayLike, rtol: float = RTOL, backend: str = "auto"
+) -> MongeCertificate:
     r"""The cost J, with the empty step J(t, t) = 0, is Monge exactly when g(t) = 1/V_t - u_t does not increase.
 
     The range is t = 2..N: no step ends at 1. For the exact V of any distribution it holds, because
@@ -46,12 +49,13 @@ def monge_certificate(snr: ArrayLike, mmse: ArrayLike, rtol: float = RTOL) -> Mo
     hundred times the rounding of an exact V.
 
     snr, mmse : (N+1,) u_t decreasing and V_t >= 0, which may exceed 1/u; entries 0 ignored
+    backend   : "auto", "numpy", "numba" or "cupy"
     Raises InvalidParameterError for anything else, and for rtol outside [0, 1).
     """
     if not 0 <= rtol < 1:
         raise InvalidParameterError(f"monge_certificate: rtol must be in [0, 1); got {rtol!r}")
     u, v = as_curve("monge_certificate", snr, mmse)
-    margins = certify(u, v)
+    margins = pick("certify", backend, certify)(u, v)
     where = np.flatnonzero(margins < -rtol) + 2
     margin = float(margins.min()) if margins.size else np.inf
     return MongeCertificate(where.size == 0, margin, where)
@@ -100,17 +104,18 @@ def monge_defect(cost: ArrayLike) -> float:
 
 
 def as_cost(who: str, cost: ArrayLike) -> Array:
-    """A square float64 matrix; nan and -inf above the diagonal are refused, the rest is never looked at."""
-    matrix = as_float(who, "F", cost)
+    """A square float64 matrix, NumPy or CuPy; refuses nan and -inf above the diagonal, the rest is not looked at."""
+    matrix = as_float(who, "F", cost, gpu=True)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.shape[0] < 1:
         raise InvalidParameterError(
             f"{who}: F must be a square matrix, F[i, j] the cost of the step from node i to node j > i; got "
             f"shape {matrix.shape}"
         )
-    bad = np.triu(np.isnan(matrix) | (matrix == -np.inf), 1)
+    xp = array_module(matrix)
+    bad = xp.triu(xp.isnan(matrix) | (matrix == -np.inf), 1)
     if bad.any():
         raise InvalidParameterError(
-            f"{who}: F[i, j] must be a number or +inf for i < j; nan or -inf stands at {offenders(bad)} and "
+            f"{who}: F[i, j] must be a number or +inf for i < j; nan or -inf stands at {offenders(to_numpy(bad))} and "
             "would decide the path silently. Use +inf to forbid a step"
         )
     return matrix

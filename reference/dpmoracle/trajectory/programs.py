@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..backends import pick
+from ..arrays import to_numpy
+from ..backends import device, pick, within
 from ..errors import InvalidParameterError
 from .dense import (
     MAX_BYTES,
@@ -33,6 +34,7 @@ from .step_cost import (
     as_nodes,
     check_nodes,
     cost_matrix,
+    cost_on_gpu,
     mmse_integral,
     path_cost,
     trajectory_cost,
@@ -96,7 +98,8 @@ def optimal_trajectory(
 
     snr, mmse : (N+1,) u_t decreasing and 0 <= V_t <= 1/u_t; entries 0 ignored
     K         : nodes, in 2..N
-    backend   : "auto", "numpy", "numba" or "cupy"
+    backend   : "auto", "numpy", "numba" or "cupy", which has the dense program alone; "auto" takes that only for
+                method "dense" and curves that live on a GPU, for the others are O(N) and faster on the host
     method    : "auto" takes the multiplier where the certificate holds, O(N) per sweep, and layers of lower
                 envelopes with a search where it does not, O(N K log N); a name forces that program
     max_bytes : a program whose tables would need more is refused, with what it needs
@@ -117,7 +120,7 @@ def optimal_trajectory(
         chosen = "hull"
     if chosen == "brute_force":
         return priced(u, v, brute_force_path(cost_matrix(u, v)[1:, 1:], edges)[1] + 1, chosen)
-    table = _predecessors(who, u, v, edges, chosen, backend, max_bytes)
+    table = _predecessors(who, u, v, edges, chosen, backend, max_bytes, (snr, mmse))
     return priced(u, v, backtrack(table, edges, u.size - 1), chosen)
 
 
@@ -142,7 +145,8 @@ def optimal_trajectories(
     u, v = as_curve(who, snr, mmse, bounded=True)
     edges = check_nodes(who, K_max, u.size - 1, "K_max") - 1
     chosen = _choose(who, u, v, method, "hull", ("auto", "hull", "li_chao", "dense"), backend)
-    return Trajectories(u, v, _predecessors(who, u, v, edges, chosen, backend, max_bytes), chosen)
+    table = _predecessors(who, u, v, edges, chosen, backend, max_bytes, (snr, mmse))
+    return Trajectories(u, v, table, chosen)
 
 
 def _choose(
@@ -150,6 +154,8 @@ def _choose(
 ) -> str:
     if method not in allowed:
         raise InvalidParameterError(f"{who}: method must be one of {', '.join(allowed)}; got {method!r}")
+    if method == "auto" and backend == "cupy":
+        return "dense"  # the others walk along the timesteps, which no GPU does fast
     if method not in ("auto", "hull"):
         return str(method)
     if not is_monge(u, v, backend):
@@ -162,12 +168,22 @@ _PER_STEP = {"hull": 1.2e-6, "hull_search": 2.5e-6, "li_chao": 1e-5}
 
 
 def _predecessors(
-    who: str, u: Array, v: Array, num_edges: int, chosen: str, backend: str, max_bytes: int
+    who: str,
+    u: Array,
+    v: Array,
+    num_edges: int,
+    chosen: str,
+    backend: str,
+    max_bytes: int,
+    curves: tuple[ArrayLike, ArrayLike],
 ) -> Table:
-    """Best predecessors by edges and node, (num_edges+1, N+1), over the timesteps themselves."""
+    """Best predecessors by edges and node, (num_edges+1, N+1), over the timesteps themselves; curves as they came."""
     if chosen == "dense":
         # node 0 stands alone: the paths run from 1
-        inner = run_dense(who, cost_matrix(u, v)[1:, 1:], num_edges, backend, max_bytes)[1]
+        there = device(who, backend, *curves)
+        with within(there, who, *curves):
+            cost = cost_matrix(u, v) if there is None else cost_on_gpu(u, v, there)
+            inner = to_numpy(run_dense(who, cost[1:, 1:], num_edges, backend, max_bytes)[1])
         return np.pad(np.where(inner < 0, inner, inner + 1), ((0, 0), (1, 0)), constant_values=-1)
     check_memory(who, table_bytes(num_edges, u.size), max_bytes)
     # a node is reached by as many edges as come before it at most

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..arrays import to_numpy
+from ..backends import device, lives_on_gpu, pick
 from ..checking import as_float, as_steps, check_count
 from ..errors import InvalidParameterError
 from ..estimate import Estimate
@@ -16,6 +19,7 @@ __all__ = [
     "as_nodes",
     "check_nodes",
     "cost_matrix",
+    "cost_on_gpu",
     "mmse_integral",
     "name_steps",
     "path_cost",
@@ -34,9 +38,12 @@ def as_curve(who: str, snr: ArrayLike, mmse: ArrayLike, bounded: bool = False) -
 
     Refuses unequal lengths, nan or inf in the entries 1..N, an SNR that does not decrease strictly to a last
     entry >= 0, and V < 0; with `bounded` also V > 1/u and a range of SNR whose costs overflow. V = 0 is taken: V of
-    a finite data set underflows at high SNR.
+    a finite data set underflows at high SNR. Curves that live on a GPU come to the host: they are O(N).
     """
-    u, v = as_float(who, "snr", snr), as_float(who, "mmse", mmse)
+    u, v = (
+        as_float(who, name, to_numpy(curve, who, name) if lives_on_gpu(curve) else curve)
+        for name, curve in (("snr", snr), ("mmse", mmse))
+    )
     if u.ndim != 1 or u.shape != v.shape or u.size < 3:
         raise InvalidParameterError(
             f"{who}: snr and mmse must be arrays of one length N+1 >= 3, indexed by the timesteps 0..N with "
@@ -154,18 +161,30 @@ def as_nodes(who: str, timesteps: Any, last: int, partial: bool = False) -> NDAr
     return nodes
 
 
-def trajectory_cost(snr: ArrayLike, mmse: ArrayLike) -> Array:
+def trajectory_cost(snr: ArrayLike, mmse: ArrayLike, backend: str = "auto") -> Any:
     r"""Cost of every step from t down to s, for the DDPM choice of lambda^2.
 
     .. math:: J(s, t) = \log(\sigma^{*2}_{s|t} / \tilde\beta_{s|t}) = \log(1 + V_t (u_s - u_t)), \quad s < t
        \qquad \text{[bao2022, eq. (10) of the notes in SNR form]}
 
     snr, mmse : (N+1,) u_t decreasing and V_t >= 0; entries 0 ignored
+    backend   : "cupy" computes on a GPU, and so does "auto" where snr or mmse lives there; the result is of their kind
     Returns (N+1, N+1), J[s, t] in nats per dimension times two; +inf for s >= t and for s = 0. Raises
     InvalidParameterError for anything else.
     """
-    u, v = as_curve("trajectory_cost", snr, mmse)
-    return cost_matrix(u, v)
+    who = "trajectory_cost"
+    u, v = as_curve(who, snr, mmse)
+    there = device(who, backend, snr, mmse)
+    if there is None:
+        return cost_matrix(u, v)
+    with there.place(who, snr, mmse):
+        cost = cost_on_gpu(u, v, there)
+        return there.release(cost, mmse if lives_on_gpu(mmse) else snr)
+
+
+def cost_on_gpu(u: Array, v: Array, there: ModuleType) -> Any:
+    """`cost_matrix` by its CuPy kernel, on the current device; there : dpmoracle_kernels.gpu.place."""
+    return pick("cost_matrix", "cupy", cost_matrix)(there.adopt(u), there.adopt(v))
 
 
 def cost_matrix(u: Array, v: Array) -> Array:
