@@ -139,7 +139,9 @@ def test_what_is_pruned_is_below_the_bound(dtype):
         ordered = np.empty_like(columns)
         levels.leaving(g, e, level.cut, tau2, last)
         blocks = -(-len(s) // levels.BLOCK)
-        alive = levels.sorted_by_leaving(last, level.table, level.base, blocks, columns, ordered, order)
+        alive = levels.sorted_by_leaving(
+            last, level.table, level.base, blocks, columns, ordered, order, np.empty((3, blocks + 1))
+        )
         assert sorted(order) == list(range(size))
         assert (ordered == columns[:, order]).all()
         assert (np.diff(alive) <= 0).all()

@@ -16,6 +16,7 @@ from ..statistics import STATISTICS, pair, scales
 from .compiled import compiled
 from .exponential import LOG2E, exp2
 from .levels import BLOCK, Levels, leaving, sorted_by_leaving, sorted_levels
+from .nodes import chebyshev, spread, stretch
 from .products import Cloud, cloud, exponents
 from .threads import in_pieces
 
@@ -27,6 +28,10 @@ Array = NDArray[Any]
 _HELD, _ROWS, _PIECE = 2**25, 256, 4
 # Components in one inner loop: their numbers stay in the first cache, and float32 sums stay short.
 _CHUNK = 1024
+# Relative error of sums that come from nodes, how much they may vary over a stretch (`nodes`), and the components from
+# which nodes are looked for. A level of its own costs float32 more than 1e-6.
+_ACCURACY = {np.dtype(np.float64): (1e-13, 6.0), np.dtype(np.float32): (3e-8, 3.0)}
+_MANY = 64
 # Levels and components of one product of weights with differences.
 _LEVELS, _TERMS = 128, 2**18
 
@@ -89,7 +94,20 @@ def _pairs(
         ratio = np.divide(level.a, level.sigma, out=np.zeros_like(level.a), where=level.sigma > 0)
         tilt = (tau2 * ratio).astype(mixture.dtype)
     arrays = (mixture.means, mixture.half, mixture.log_weights, mixture.near, mixture.reach)
-    levels = (level.distance, level.noise, tilt, level.cut, tau2, level.table, level.base)
+    few = tau2 == 0 and len(mixture.half) >= _MANY
+    accuracy, tame = _ACCURACY[mixture.dtype] if few else (0.0, 0.0)
+    levels = (
+        level.s,
+        level.distance,
+        level.noise,
+        tilt,
+        level.cut,
+        tau2,
+        level.table,
+        level.base,
+        accuracy,
+        tame,
+    )
 
     drawn = (p.astype(mixture.dtype), noise.astype(mixture.dtype), own)
 
@@ -114,6 +132,7 @@ def _pair_rows(
     p: Array,
     noise: Array,
     own: Array,
+    s: Array,
     distance: Array,
     noises: Array,
     tilt: Array | None,
@@ -121,30 +140,65 @@ def _pair_rows(
     tau2: float,
     table: Array,
     base: int,
+    accuracy: float,
+    tame: float,
     out: Array,
 ) -> None:
-    """Σ_i w_i (G_i + tilt E_i)/Σ_i w_i at every level, into out (M, T)."""
+    """Σ_i w_i (G_i + tilt E_i)/Σ_i w_i at every level, into out (M, T); from nodes unless accuracy is 0."""
     size, T = len(half), len(distance)
+    blocks = -(-T // BLOCK)
     columns, ordered = np.empty((3, size), half.dtype), np.empty((3, size), half.dtype)
     last, order = np.empty(size, np.float32), np.empty(size, np.int32)
-    total = np.empty(T)
+    extent = np.empty((3, blocks + 1))
+    total, weighted, nodes = np.empty(T), np.empty(T), np.empty(T)
+    node_distance, node_noise = np.empty(T, half.dtype), np.empty(T, half.dtype)
     for m in range(len(own)):
         exponents(along[m], across[m], means, half, log_weights, near, reach, p[m], noise[m], own[m], columns)
         leaving(columns[0], columns[1], cut, tau2, last)
-        alive = sorted_by_leaving(last, table, base, -(-T // BLOCK), columns, ordered, order)
-        out[m] = 0.0
-        total[:] = 0.0
-        for k in range(len(alive)):
-            at = slice(k * BLOCK, min((k + 1) * BLOCK, T))
-            for first in range(0, alive[k], _CHUNK):
-                some = slice(first, min(first + _CHUNK, alive[k]))
-                g, e, share = ordered[0, some], ordered[1, some], ordered[2, some]
-                if tilt is None:
-                    _sums(g, e, share, distance[at], noises[at], total[at], out[m, at])
-                else:
-                    _tilted(g, e, share, distance[at], noises[at], tilt[at], total[at], out[m, at])
-        for t in range(T):
-            out[m, t] /= total[t]
+        alive = sorted_by_leaving(last, table, base, blocks, columns, ordered, order, extent)
+        start = 0
+        while start < T:
+            k = start // BLOCK
+            low, high, far = extent[0, k], extent[1, k], extent[2, k]
+            count, needed = 0, 0
+            if accuracy > 0:
+                count, needed = stretch(s[start:], low, high, far, accuracy, tame)
+            if count > 0:
+                at, use = slice(start, start + count), slice(0, needed)
+                chebyshev(s[at], nodes[use], node_distance[use], node_noise[use])
+                some = (node_distance[use], node_noise[use], None, total[use], weighted[use])
+                _add(ordered, alive[k], *some)
+                spread(s[at], nodes[use], total[use], weighted[use], low, high, far, out[m, at])
+            else:
+                count = min(BLOCK, T - start)
+                at, use = slice(start, start + count), slice(0, count)
+                inclined = None if tilt is None else tilt[at]
+                _add(ordered, alive[k], distance[at], noises[at], inclined, total[use], weighted[use])
+                for t in range(count):
+                    out[m, start + t] = weighted[t] / total[t]
+            start += count
+
+
+@compiled
+def _add(
+    ordered: Array,
+    alive: int,
+    distance: Array,
+    noises: Array,
+    tilt: Array | None,
+    total: Array,
+    weighted: Array,
+) -> None:
+    """Σ_i w_i and Σ_i w_i (G_i + tilt E_i) over the first components ordered (3, C), into total and weighted (T,)."""
+    total[:] = 0.0
+    weighted[:] = 0.0
+    for first in range(0, alive, _CHUNK):
+        some = slice(first, min(first + _CHUNK, alive))
+        g, e, share = ordered[0, some], ordered[1, some], ordered[2, some]
+        if tilt is None:
+            _sums(g, e, share, distance, noises, total, weighted)
+        else:
+            _tilted(g, e, share, distance, noises, tilt, total, weighted)
 
 
 @compiled(fastmath=_any_order)
@@ -220,7 +274,9 @@ def _averages(
     drawn = (p.astype(mixture.dtype), noise.astype(mixture.dtype), own)
     exponents(along, across, *fixed, *drawn, columns)
     leaving(columns[0], columns[1], level.cut, tau2, last)
-    alive = sorted_by_leaving(last, level.table, level.base, -(-T // BLOCK), columns, ordered, order)
+    blocks = -(-T // BLOCK)
+    extent = np.empty((3, blocks + 1))
+    alive = sorted_by_leaving(last, level.table, level.base, blocks, columns, ordered, order, extent)
     sums = np.zeros((T, d + 2))
     chunk = max(1, min(_CHUNK, _TERMS // (d + 2)))
     weights = np.empty(_LEVELS * chunk, mixture.dtype)

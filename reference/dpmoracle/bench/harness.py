@@ -19,8 +19,8 @@ Clock = Callable[[], float]
 #: a call shorter than this is repeated within its turn: the clock and the call itself cost about 1e-7 s
 LEAST_SECONDS = 5e-3
 
-#: what every turn gives up before its clock: after a product BLAS's threads spin on the cores of whoever comes next, and
-#: the scheduler takes a while to spread threads again. Seen: 55 ms in place of 45 after 0.05 s, 45 after 0.2.
+#: what every turn gives up before its clock: after a product BLAS's threads spin on the cores of whoever comes next,
+#: and the scheduler takes a while to spread threads again. Seen: 55 ms in place of 45 after 0.05 s, 45 after 0.2.
 WARM_SECONDS = 0.2
 
 
