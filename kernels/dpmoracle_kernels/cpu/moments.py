@@ -25,7 +25,7 @@ __all__ = ["shared_samples"]
 Array = NDArray[Any]
 
 # Numbers of the matrix products held at once, rows of one product, and samples in one piece of work for a thread.
-_HELD, _ROWS, _PIECE = 2**25, 256, 4
+_HELD, _ROWS, _PIECE = 2**25, 256, 2
 # Components in one inner loop: their numbers stay in the first cache, and float32 sums stay short.
 _CHUNK = 1024
 # Largest relative error of sums that come from nodes, how much they may vary over a stretch (see `nodes`), and the
