@@ -139,9 +139,14 @@ def test_what_is_pruned_is_below_the_bound(dtype):
         ordered = np.empty_like(columns)
         levels.leaving(g, e, level.cut, tau2, last)
         blocks = -(-len(s) // levels.BLOCK)
+        extent = np.empty((3, blocks + 1))
         alive = levels.sorted_by_leaving(
-            last, level.table, level.base, blocks, columns, ordered, order, np.empty((3, blocks + 1))
+            last, level.table, level.base, blocks, columns, ordered, order, extent
         )
+        for k in range(blocks):
+            some = order[: alive[k]]
+            ends = e[some].min(initial=0), e[some].max(initial=0), g[some].max(initial=0)
+            assert tuple(extent[:, k]) == ends
         assert sorted(order) == list(range(size))
         assert (ordered == columns[:, order]).all()
         assert (np.diff(alive) <= 0).all()

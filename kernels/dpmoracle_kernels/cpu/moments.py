@@ -1,8 +1,8 @@
 r"""Γ_t and V_t of a mixture with one shared isotropic covariance: samples for all levels from one set of products.
 
 The weight of component i at a level is w_i exp(-(a²/v) G_i + (aσ/v) E_i), relative to the sample's own, with G and E
-of `products`. The pair estimator needs only their weighted sums, which one pass over the components gives; the others
-need the weighted mean of D_i, a matrix product for each sample.
+of `products`. The pair estimator needs only their weighted sums: one pass over the components for each level, or for
+each of few `nodes` in place of many levels of points. The others need the weighted mean of D_i, a product per sample.
 """
 
 from __future__ import annotations
@@ -95,27 +95,15 @@ def _pairs(
         ratio = np.divide(level.a, level.sigma, out=np.zeros_like(level.a), where=level.sigma > 0)
         tilt = (tau2 * ratio).astype(mixture.dtype)
     arrays = (mixture.means, mixture.half, mixture.log_weights, mixture.near, mixture.reach)
+    levels = (level.s, level.distance, level.noise, tilt, level.cut, tau2, level.table, level.base)
     few = tau2 == 0 and len(mixture.half) >= _MANY
-    accuracy, tame = _ACCURACY[mixture.dtype] if few else (0.0, 0.0)
-    levels = (
-        level.s,
-        level.distance,
-        level.noise,
-        tilt,
-        level.cut,
-        tau2,
-        level.table,
-        level.base,
-        accuracy,
-        tame,
-    )
-
+    bound = _ACCURACY[mixture.dtype] if few else (0.0, 0.0)
     drawn = (p.astype(mixture.dtype), noise.astype(mixture.dtype), own)
 
     def piece(start: int, stop: int) -> None:
         at = slice(start, stop)
         mine = (values[at] for values in drawn)
-        _pair_rows(products[at], products[m + start : m + stop], *arrays, *mine, *levels, out[at])
+        _pair_rows(products[at], products[m + start : m + stop], *arrays, *mine, *levels, *bound, out[at])
 
     in_pieces(piece, m, _PIECE)
     out[...] = pair(out, 0.0, p, noise, scales(level.a, level.sigma, tau2))
@@ -251,7 +239,6 @@ def _vectors(
     out: Array,
 ) -> None:
     """The estimators that need Σ_i w_i D_i, and "trace" Σ_i w_i ‖D_i‖² too."""
-
     at = scales(level.a, level.sigma, tau2)
 
     def piece(start: int, stop: int) -> None:
