@@ -146,7 +146,7 @@ def test_what_is_pruned_is_below_the_bound(dtype):
         for k in range(blocks):
             some = order[: alive[k]]
             ends = e[some].min(initial=0), e[some].max(initial=0), g[some].max(initial=0)
-            assert tuple(extent[:, k]) == ends
+            assert tuple(extent[:, k + 1]) == ends
         assert sorted(order) == list(range(size))
         assert (ordered == columns[:, order]).all()
         assert (np.diff(alive) <= 0).all()
@@ -278,7 +278,7 @@ MISTAKES = [
     (moments, ("min(first + _CHUNK, alive))", "min(first + _CHUNK, alive - 1))")),
     (moments, ("far, out[m, at])", "far, out[m, :count])")),
     (moments, ("_add(ordered, alive[k], *some)", "_add(ordered, alive[-1], *some)")),
-    (moments, ("far = extent[0, k], extent[1, k], extent[2, k]", "far = extent[0, -1], extent[1, -1], extent[2, -1]")),
+    (moments, ("extent[1, k + 1], extent[2, k + 1]", "extent[1, -1], extent[2, -1]")),
     (levels, ("max(far[k], far[k + 1])", "0 * far[k]")),
     (moments, ("out[:, level.order] = found", "out[:] = found[:, level.order]")),
     (moments, ("tilt = (tau2 * ratio)", "tilt = (tau2 / 2 * ratio)")),

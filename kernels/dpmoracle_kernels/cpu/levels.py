@@ -103,13 +103,14 @@ def sorted_by_leaving(
     last    : (C,) from `leaving`
     columns : (3, C), of which `ordered` (3, C) gets the same in the order, and `order` (C,) the order: those that
               are seen by most blocks first, equal ones as they came
-    extent  : (3, blocks + 1) gets the least E, the largest E and the largest G of those that each block sees
+    extent  : (3, blocks + 1), whose column k + 1 gets the least E, the largest E and the largest G, with 0 among them,
+              of those that block k sees
     """
     bits = last.view(np.int32)
     seen = np.empty(len(last), np.int32)
     start = np.zeros(blocks + 2, np.int64)
     low, high, far = extent[0], extent[1], extent[2]
-    extent[:] = 0.0  # the own component is always seen
+    extent[:] = 0.0  # of the own component
     for i in range(len(last)):
         k = seen[i] = table[min(max((bits[i] >> 16) - base, 0), len(table) - 1)]
         start[k] += 1

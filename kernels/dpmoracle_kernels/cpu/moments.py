@@ -148,7 +148,7 @@ def _pair_rows(
         start = 0
         while start < T:
             k = start // BLOCK
-            low, high, far = extent[0, k], extent[1, k], extent[2, k]
+            low, high, far = extent[0, k + 1], extent[1, k + 1], extent[2, k + 1]
             count, needed = 0, 0
             if accuracy > 0:
                 count, needed = stretch(s[start:], low, high, far, accuracy, tame)
