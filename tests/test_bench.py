@@ -61,6 +61,18 @@ def test_short_calls_are_repeated_and_still_told_per_call():
     np.testing.assert_allclose(found.seconds, 1e-6, rtol=1e-6)
 
 
+def test_none_pays_for_what_another_leaves_behind(monkeypatch):
+    """Before its turn a contender of short calls works unmeasured, one of long calls rests."""
+    clock, rests = Clock(), []
+    monkeypatch.setattr(
+        "dpmoracle.bench.harness.time.sleep", lambda s: rests.append((s, "".join(clock.calls)))
+    )
+    long, short = clock.contender("a", 1.0), clock.contender("b", 0.25)
+    interleave([long, short], 2, clock, warm=0.5)
+    assert "".join(clock.calls) == "aabb" + "a" + "bbb" + "bbb" + "a"
+    assert rests == [(0.5, "aabb"), (0.5, "aabbabbbbbb")]
+
+
 def test_a_part_is_scaled_to_the_whole():
     clock = Clock()
     (found,) = interleave([clock.contender("a", 2.0, scale=100.0, note="10 of 1000, scaled")], 1, clock)

@@ -17,7 +17,7 @@ from dpmoracle.moments import Moments
 from dpmoracle.pairs import find
 from dpmoracle.processes.schedule import Schedule
 from dpmoracle.shared import ESTIMATORS, shared_mmse, shared_moments, shared_samples
-from dpmoracle_kernels.cpu import levels, moments, products
+from dpmoracle_kernels.cpu import levels, moments, nodes, products
 from kernel_cases import DTYPES, LAYOUTS, alike_on_threads, broken, laid_out, threads
 
 #: Of the size of the terms. float32 rounds exponents of up to 87, at 3e-5 of their value.
@@ -139,7 +139,14 @@ def test_what_is_pruned_is_below_the_bound(dtype):
         ordered = np.empty_like(columns)
         levels.leaving(g, e, level.cut, tau2, last)
         blocks = -(-len(s) // levels.BLOCK)
-        alive = levels.sorted_by_leaving(last, level.table, level.base, blocks, columns, ordered, order)
+        extent = np.empty((3, blocks + 1))
+        alive = levels.sorted_by_leaving(
+            last, level.table, level.base, blocks, columns, ordered, order, extent
+        )
+        for k in range(blocks):
+            some = order[: alive[k]]
+            ends = e[some].min(initial=0), e[some].max(initial=0), g[some].max(initial=0)
+            assert tuple(extent[:, k + 1]) == ends
         assert sorted(order) == list(range(size))
         assert (ordered == columns[:, order]).all()
         assert (np.diff(alive) <= 0).all()
@@ -152,6 +159,24 @@ def test_what_is_pruned_is_below_the_bound(dtype):
         seen_in_vain = (f < -level.cut).sum() - missed
         assert seen_in_vain < 0.1 * f.size
         assert missed > 0.02 * f.size or tau2 == 0.5
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-11), (np.float32, 1e-4)])
+def test_nodes_in_place_of_many_levels(monkeypatch, dtype, tolerance):
+    """Over 16 levels in each place the plain function agrees, sample by sample, where its values are no dust."""
+    case = digits_like(samples=5)
+    levels = Schedule.linear(1000, 1e-4, 2e-2).levels(np.arange(1, 1001))
+    law = (*case[:4], case[4].astype(dtype), 0.0)
+    used = []
+    monkeypatch.setattr(
+        moments, "_pair_rows", lambda *all, rows=moments._pair_rows: (used.append(all[-3]), rows(*all))
+    )
+    found = moments.shared_samples(*law, *levels, "pair")
+    assert used[0] == moments._ACCURACY[np.dtype(dtype)][0] > 0
+    expected = shared_samples(*case[:6], *levels, "pair")
+    shown = expected > (1e-300 if dtype == np.float64 else 1e-6)
+    assert (np.abs(found - expected)[shown] <= tolerance * expected[shown]).all()
+    assert shown.mean() > 0.5
 
 
 def test_levels_in_any_order():
@@ -210,7 +235,7 @@ def passes(kernels):
     """A few cases that between them show every mistake below."""
     ok = True
     with np.errstate(all="ignore"), threads(1):
-        for seed, tau2, shift in ((0, 0.0, 0.0), (1, 0.2, 0.0), (2, 1e-9, 50.0)):
+        for seed, tau2, shift in ((0, 0.0, 0.0), (1, 0.2, 0.0), (2, 1e-9, 50.0), (3, 0.0, 0.0)):
             rng = np.random.default_rng(seed)
             means = rng.standard_normal((7, 2)) + shift
             means[6] = means[2]
@@ -220,22 +245,27 @@ def passes(kernels):
             own = np.array([2, 3, 6])
             x0 = means[own] + np.sqrt(tau2) * rng.standard_normal((3, 2))
             s = rng.permutation(np.exp(np.linspace(9, -3, 40)))
+            names = ESTIMATORS
+            if seed == 3:  # nodes pay, and what has left before matters
+                means[0] = 6.0
+                s, names = np.append(np.linspace(0.01, 0.5, 90), np.linspace(20, 30, 60)), ("pair",)
             case = (x0, rng.standard_normal((3, 2)), own, weights, means, tau2)
             case = (*case, s / np.hypot(1, s), 1 / np.hypot(1, s))
-            ok = ok and all(agrees(kernels.shared_samples, case, name) for name in ESTIMATORS)
+            ok = ok and all(agrees(kernels.shared_samples, case, name) for name in names)
     return ok
 
 
 def assembled(change=None):
-    """The kernels run by Python, with one change in one of their three modules."""
+    """The kernels run by Python, with one change in one of their modules, and nodes wherever they pay."""
     parts = {}
-    for module in (levels, products, moments):
+    for module in (levels, nodes, products, moments):
         changes = [change[1]] if change is not None and change[0] is module else []
         parts[module] = broken(module, *changes)
-    for module in (levels, products):
+    for module in (levels, nodes, products):
         for name in module.__all__:
             if hasattr(parts[moments], name):
                 setattr(parts[moments], name, getattr(parts[module], name))
+    parts[moments]._MANY = 1
     return parts[moments]
 
 
@@ -244,8 +274,12 @@ MISTAKES = [
                "noise[t] * e[i] + distance[t] * g[i])\n            one += w\n            two += w * g[i]\n")),
     (moments, ("            two += w * g[i]\n", "            two += w * e[i]\n")),
     (moments, ("(g[i] + tilt[t] * e[i])", "(g[i] - tilt[t] * e[i])")),
-    (moments, ("out[m, t] /= total[t]", "out[m, t] /= total[0]")),
-    (moments, ("range(0, alive[k], _CHUNK)", "range(0, alive[k] - 1, _CHUNK + 1)[:1] if k else range(0, 0)")),
+    (moments, ("weighted[t] / total[t]", "weighted[t] / total[0]")),
+    (moments, ("min(first + _CHUNK, alive))", "min(first + _CHUNK, alive - 1))")),
+    (moments, ("far, out[m, at])", "far, out[m, :count])")),
+    (moments, ("_add(ordered, alive[k], *some)", "_add(ordered, alive[-1], *some)")),
+    (moments, ("extent[1, k + 1], extent[2, k + 1]", "extent[1, -1], extent[2, -1]")),
+    (levels, ("max(far[k], far[k + 1])", "0 * far[k]")),
     (moments, ("out[:, level.order] = found", "out[:] = found[:, level.order]")),
     (moments, ("tilt = (tau2 * ratio)", "tilt = (tau2 / 2 * ratio)")),
     (moments, ("p = x0[some] - ", "p = 0 * x0[some] - ")),
@@ -253,7 +287,7 @@ MISTAKES = [
     (moments, ("count = min(int(alive[start // BLOCK]) - first, len(terms))",
                "count = min(int(alive[-1]) - first, len(terms))")),
     (products, ("(half[i] - half[own]) - (along[i] - along[own])", "half[i] - (along[i] - along[own])")),
-    (products, ("0.5 * squares - along", "0.5 * squares + along")),
+    (products, ("type(0.5) * squares - along", "type(0.5) * squares + along")),
     (products, ("_again(means, p, noise, own, i, columns)\n\n", "pass\n\n")),
     (products, ("log_weights[i] - log_weights[own]", "log_weights[i]")),
     (products, ("moved = (y - centre).astype(dtype) if centre.any() else y", "moved = y")),
@@ -271,5 +305,6 @@ def test_the_interpreted_kernels_pass():
 
 @pytest.mark.parametrize("change", MISTAKES, ids=lambda c: c[1][1].strip()[:40])
 def test_wrong_versions_are_caught(change):
+    kernels = assembled(change)
     with contextlib.suppress(ArithmeticError, LookupError, ValueError):
-        assert not passes(assembled(change))
+        assert not passes(kernels)

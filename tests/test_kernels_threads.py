@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -72,3 +75,29 @@ def test_without_threadpoolctl_products_run_one_after_the_other(monkeypatch):
         in_pieces(lambda start, stop: seen.append((start, threading.get_ident())), 5, 1, products=True)
     assert [start for start, _ in seen] == [0, 1, 2, 3, 4]
     assert {who for _, who in seen} == {threading.get_ident()}
+
+
+def test_pieces_within_pieces_do_not_lock_up():
+    seen = []
+    with on_threads(2):
+        in_pieces(lambda i, _: in_pieces(lambda j, _: seen.append((i, j)), 5, 1), 5, 1)
+    assert sorted(seen) == [(i, j) for i in range(5) for j in range(5)]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_threads_of_a_forked_child_are_its_own():
+    code = """
+import os, numba
+from dpmoracle_kernels.cpu.threads import in_pieces
+numba.set_num_threads(2)
+seen = []
+work = lambda start, stop: seen.append(start)
+in_pieces(work, 6, 1)
+child = os.fork()
+in_pieces(work, 6, 1)
+if child == 0:
+    os._exit(0 if sorted(seen) == sorted([*range(6)] * 2) else 1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+"""
+    environment = {**os.environ, "NUMBA_NUM_THREADS": "2"}
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=60, env=environment)

@@ -32,6 +32,7 @@ class Levels(NamedTuple):
     """T levels in increasing s = a/σ."""
 
     order: Array  # (T,) where each stood
+    s: Array  # (T,) float64 a/σ, inf where σ = 0
     a: Array  # (T,) float64
     sigma: Array  # (T,) float64
     distance: Array  # (T,) a²/v · log2 e, what multiplies -G in the exponent of 2
@@ -62,6 +63,7 @@ def sorted_levels(a: Array, sigma: Array, tau2: float, dtype: Any, size: int, la
     edges = (np.arange(base + 1, last + 3, dtype=np.int32) << 16).view(np.float32)
     return Levels(
         order,
+        s,
         a,
         sigma,
         (LOG2E * a * a / v).astype(dtype),
@@ -87,22 +89,40 @@ def leaving(g: Array, e: Array, cut: float, tau2: float, last: Array) -> None:
 
 @compiled
 def sorted_by_leaving(
-    last: Array, table: Array, base: int, blocks: int, columns: Array, ordered: Array, order: Array
+    last: Array,
+    table: Array,
+    base: int,
+    blocks: int,
+    columns: Array,
+    ordered: Array,
+    order: Array,
+    extent: Array,
 ) -> Array:
     """(blocks,) number of components that each block of levels sees.
 
     last    : (C,) from `leaving`
     columns : (3, C), of which `ordered` (3, C) gets the same in the order, and `order` (C,) the order: those that
               are seen by most blocks first, equal ones as they came
+    extent  : (3, blocks + 1), whose column k + 1 gets the least E, the largest E and the largest G, with 0 among them,
+              of those that block k sees
     """
     bits = last.view(np.int32)
     seen = np.empty(len(last), np.int32)
     start = np.zeros(blocks + 2, np.int64)
+    low, high, far = extent[0], extent[1], extent[2]
+    extent[:] = 0.0  # of the own component
     for i in range(len(last)):
-        seen[i] = table[min(max((bits[i] >> 16) - base, 0), len(table) - 1)]
-        start[seen[i]] += 1
+        k = seen[i] = table[min(max((bits[i] >> 16) - base, 0), len(table) - 1)]
+        start[k] += 1
+        low[k], high[k], far[k] = (
+            min(low[k], columns[1, i]),
+            max(high[k], columns[1, i]),
+            max(far[k], columns[0, i]),
+        )
     for k in range(blocks, -1, -1):
         start[k] += start[k + 1]
+    for k in range(blocks - 1, -1, -1):
+        low[k], high[k], far[k] = min(low[k], low[k + 1]), max(high[k], high[k + 1]), max(far[k], far[k + 1])
     # Of those seen by k blocks the first stands behind all that are seen by more.
     alive = start[1 : blocks + 1].copy()
     for i in range(len(last)):

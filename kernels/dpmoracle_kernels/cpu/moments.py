@@ -1,8 +1,8 @@
 r"""Γ_t and V_t of a mixture with one shared isotropic covariance: samples for all levels from one set of products.
 
 The weight of component i at a level is w_i exp(-(a²/v) G_i + (aσ/v) E_i), relative to the sample's own, with G and E
-of `products`. The pair estimator needs only their weighted sums, which one pass over the components gives; the others
-need the weighted mean of D_i, a matrix product for each sample.
+of `products`. The pair estimator needs only their weighted sums: one pass over the components for each level, or for
+each of few `nodes` in place of many levels of points. The others need the weighted mean of D_i, a product per sample.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from ..statistics import STATISTICS, pair, scales
 from .compiled import compiled
 from .exponential import LOG2E, exp2
 from .levels import BLOCK, Levels, leaving, sorted_by_leaving, sorted_levels
+from .nodes import chebyshev, spread, stretch
 from .products import Cloud, cloud, exponents
 from .threads import in_pieces
 
@@ -24,9 +25,14 @@ __all__ = ["shared_samples"]
 Array = NDArray[Any]
 
 # Numbers of the matrix products held at once, rows of one product, and samples in one piece of work for a thread.
-_HELD, _ROWS, _PIECE = 2**25, 256, 4
+_HELD, _ROWS, _PIECE = 2**25, 256, 2
 # Components in one inner loop: their numbers stay in the first cache, and float32 sums stay short.
 _CHUNK = 1024
+# Largest relative error of sums that come from nodes, how much they may vary over a stretch (see `nodes`), and the
+# components from which nodes are looked for. Seen on digits and patches: nothing is lost to rounding up to 6, three
+# digits at 10.
+_ACCURACY = {np.dtype(np.float64): (1e-13, 6.0), np.dtype(np.float32): (6e-8, 6.0)}
+_MANY = 64
 # Levels and components of one product of weights with differences.
 _LEVELS, _TERMS = 128, 2**18
 
@@ -89,14 +95,15 @@ def _pairs(
         ratio = np.divide(level.a, level.sigma, out=np.zeros_like(level.a), where=level.sigma > 0)
         tilt = (tau2 * ratio).astype(mixture.dtype)
     arrays = (mixture.means, mixture.half, mixture.log_weights, mixture.near, mixture.reach)
-    levels = (level.distance, level.noise, tilt, level.cut, tau2, level.table, level.base)
-
+    levels = (level.s, level.distance, level.noise, tilt, level.cut, tau2, level.table, level.base)
+    few = tau2 == 0 and len(mixture.half) >= _MANY
+    bound = _ACCURACY[mixture.dtype] if few else (0.0, 0.0)
     drawn = (p.astype(mixture.dtype), noise.astype(mixture.dtype), own)
 
     def piece(start: int, stop: int) -> None:
         at = slice(start, stop)
         mine = (values[at] for values in drawn)
-        _pair_rows(products[at], products[m + start : m + stop], *arrays, *mine, *levels, out[at])
+        _pair_rows(products[at], products[m + start : m + stop], *arrays, *mine, *levels, *bound, out[at])
 
     in_pieces(piece, m, _PIECE)
     out[...] = pair(out, 0.0, p, noise, scales(level.a, level.sigma, tau2))
@@ -114,6 +121,7 @@ def _pair_rows(
     p: Array,
     noise: Array,
     own: Array,
+    s: Array,
     distance: Array,
     noises: Array,
     tilt: Array | None,
@@ -121,30 +129,65 @@ def _pair_rows(
     tau2: float,
     table: Array,
     base: int,
+    accuracy: float,
+    tame: float,
     out: Array,
 ) -> None:
-    """Σ_i w_i (G_i + tilt E_i)/Σ_i w_i at every level, into out (M, T)."""
+    """Σ_i w_i (G_i + tilt E_i)/Σ_i w_i at every level, into out (M, T); from nodes unless accuracy is 0."""
     size, T = len(half), len(distance)
+    blocks = -(-T // BLOCK)
     columns, ordered = np.empty((3, size), half.dtype), np.empty((3, size), half.dtype)
     last, order = np.empty(size, np.float32), np.empty(size, np.int32)
-    total = np.empty(T)
+    extent = np.empty((3, blocks + 1))
+    total, weighted, nodes = np.empty(T), np.empty(T), np.empty(T)
+    node_distance, node_noise = np.empty(T, half.dtype), np.empty(T, half.dtype)
     for m in range(len(own)):
         exponents(along[m], across[m], means, half, log_weights, near, reach, p[m], noise[m], own[m], columns)
         leaving(columns[0], columns[1], cut, tau2, last)
-        alive = sorted_by_leaving(last, table, base, -(-T // BLOCK), columns, ordered, order)
-        out[m] = 0.0
-        total[:] = 0.0
-        for k in range(len(alive)):
-            at = slice(k * BLOCK, min((k + 1) * BLOCK, T))
-            for first in range(0, alive[k], _CHUNK):
-                some = slice(first, min(first + _CHUNK, alive[k]))
-                g, e, share = ordered[0, some], ordered[1, some], ordered[2, some]
-                if tilt is None:
-                    _sums(g, e, share, distance[at], noises[at], total[at], out[m, at])
-                else:
-                    _tilted(g, e, share, distance[at], noises[at], tilt[at], total[at], out[m, at])
-        for t in range(T):
-            out[m, t] /= total[t]
+        alive = sorted_by_leaving(last, table, base, blocks, columns, ordered, order, extent)
+        start = 0
+        while start < T:
+            k = start // BLOCK
+            low, high, far = extent[0, k + 1], extent[1, k + 1], extent[2, k + 1]
+            count, needed = 0, 0
+            if accuracy > 0:
+                count, needed = stretch(s[start:], low, high, far, accuracy, tame)
+            if count > 0:
+                at, use = slice(start, start + count), slice(0, needed)
+                chebyshev(s[at], nodes[use], node_distance[use], node_noise[use])
+                some = (node_distance[use], node_noise[use], None, total[use], weighted[use])
+                _add(ordered, alive[k], *some)
+                spread(s[at], nodes[use], total[use], weighted[use], low, high, far, out[m, at])
+            else:
+                count = min(BLOCK, T - start)
+                at, use = slice(start, start + count), slice(0, count)
+                inclined = None if tilt is None else tilt[at]
+                _add(ordered, alive[k], distance[at], noises[at], inclined, total[use], weighted[use])
+                for t in range(count):
+                    out[m, start + t] = weighted[t] / total[t]
+            start += count
+
+
+@compiled
+def _add(
+    ordered: Array,
+    alive: int,
+    distance: Array,
+    noises: Array,
+    tilt: Array | None,
+    total: Array,
+    weighted: Array,
+) -> None:
+    """Σ_i w_i and Σ_i w_i (G_i + tilt E_i) over the first components ordered (3, C), into total and weighted (T,)."""
+    total[:] = 0.0
+    weighted[:] = 0.0
+    for first in range(0, alive, _CHUNK):
+        some = slice(first, min(first + _CHUNK, alive))
+        g, e, share = ordered[0, some], ordered[1, some], ordered[2, some]
+        if tilt is None:
+            _sums(g, e, share, distance, noises, total, weighted)
+        else:
+            _tilted(g, e, share, distance, noises, tilt, total, weighted)
 
 
 @compiled(fastmath=_any_order)
@@ -196,7 +239,6 @@ def _vectors(
     out: Array,
 ) -> None:
     """The estimators that need Σ_i w_i D_i, and "trace" Σ_i w_i ‖D_i‖² too."""
-
     at = scales(level.a, level.sigma, tau2)
 
     def piece(start: int, stop: int) -> None:
@@ -220,7 +262,9 @@ def _averages(
     drawn = (p.astype(mixture.dtype), noise.astype(mixture.dtype), own)
     exponents(along, across, *fixed, *drawn, columns)
     leaving(columns[0], columns[1], level.cut, tau2, last)
-    alive = sorted_by_leaving(last, level.table, level.base, -(-T // BLOCK), columns, ordered, order)
+    blocks = -(-T // BLOCK)
+    extent = np.empty((3, blocks + 1))
+    alive = sorted_by_leaving(last, level.table, level.base, blocks, columns, ordered, order, extent)
     sums = np.zeros((T, d + 2))
     chunk = max(1, min(_CHUNK, _TERMS // (d + 2)))
     weights = np.empty(_LEVELS * chunk, mixture.dtype)

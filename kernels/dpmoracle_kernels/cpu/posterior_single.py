@@ -31,8 +31,8 @@ _FEW = 32  # rows of one level from which its tables pay
 _FAR = 1e3  # least distance q + d beyond which float32 cannot tell the components apart
 _UNEVEN = 1e3  # ratio of the eigenvalues of one V_i
 _NARROW = 8  # dimensions up to which rows side by side beat a matrix product
-# Numbers that a piece of work for a thread goes through, and that it holds of a product at once.
-_PIECE, _HELD = 2**21, 2**18
+# Numbers that a piece of work for a thread goes through, with products and without, and that it holds of a product.
+_PIECE, _LANES_PIECE, _HELD = 2**22, 2**17, 2**18
 
 
 def score_single(
@@ -205,7 +205,7 @@ def _table(
     if turned and d > _NARROW:
         sides = (f.transpose(1, 0, 2).reshape(d, -1) for f in (inverse, slope))
         pull, draw = (np.ascontiguousarray(f, np.float32) for f in sides)
-    rows = max(1, _PIECE // inverse.size if pull is None else _PIECE * 2 // (size * d))
+    rows = max(1, _LANES_PIECE // inverse.size if pull is None else _PIECE // (size * d))
     single = [
         np.ascontiguousarray(f, np.float32)
         for f in (a * m, share, (sigma * sigma * e / v).sum(1), fixed, inverse, slope)

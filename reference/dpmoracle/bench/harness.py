@@ -19,6 +19,10 @@ Clock = Callable[[], float]
 #: a call shorter than this is repeated within its turn: the clock and the call itself cost about 1e-7 s
 LEAST_SECONDS = 5e-3
 
+#: what every turn gives up before its clock: after a product BLAS's threads spin on the cores of whoever comes next,
+#: and the scheduler takes a while to spread threads again. Seen: 55 ms in place of 45 after 0.05 s, 45 after 0.2.
+WARM_SECONDS = 0.2
+
 
 @dataclass(frozen=True)
 class Contender:
@@ -64,11 +68,13 @@ def interleave(
     turns: int = 7,
     clock: Clock = time.perf_counter,
     least: float = LEAST_SECONDS,
+    warm: float = WARM_SECONDS,
 ) -> tuple[Timing, ...]:
     """Time every contender once per turn, in an order that is reversed from turn to turn.
 
     Each is called once before, which compiles what is compiled and tells how often a short call must be repeated
-    to last `least` seconds.
+    to last `least` seconds. Before every turn a contender works unmeasured for `warm` seconds, or rests so long if a
+    call takes longer, so that none pays for what another leaves behind.
     """
     if turns < 1 or not contenders:
         raise InvalidParameterError(
@@ -79,17 +85,23 @@ def interleave(
     order = list(range(len(contenders)))
     for _ in range(turns):
         for i in order:
-            seconds[i].append(contenders[i].scale * _timed(contenders[i].call, repeats[i], clock))
+            call, (count, each) = contenders[i].call, repeats[i]
+            if each > warm:
+                time.sleep(warm)
+            else:
+                _timed(call, int(warm / each), clock)
+            seconds[i].append(contenders[i].scale * _timed(call, count, clock))
         order.reverse()
     return tuple(Timing(c.name, tuple(s), c.note) for c, s in zip(contenders, seconds))
 
 
-def _repeats(call: Callable[[], Any], clock: Clock, least: float) -> int:
+def _repeats(call: Callable[[], Any], clock: Clock, least: float) -> tuple[int, float]:
+    """How often to call, and what one call then takes."""
     call()
     count = 1
     while (took := count * _timed(call, count, clock)) < least:
         count = max(2 * count, min(10 * count, int(count * least / took) + 1 if took > 0 else 10 * count))
-    return count
+    return count, took / count
 
 
 def _timed(call: Callable[[], Any], repeats: int, clock: Clock) -> float:
