@@ -90,9 +90,9 @@ def _loaded() -> list[Any]:
 
 def _threads() -> dict[str, int]:
     pools = require("threadpoolctl", "cli", "dpmoracle bench").threadpool_info()
-    found = {
-        f"{pool['internal_api']} {pool.get('version') or ''}".strip(): pool["num_threads"] for pool in pools
-    }
+    # the architecture too: OPENBLAS_CORETYPE may set another than the processor's
+    named = ("internal_api", "version", "architecture")
+    found = {" ".join(filter(None, map(pool.get, named))): pool["num_threads"] for pool in pools}
     return found | {library.__name__: library.get_num_threads() for library in _loaded()}
 
 

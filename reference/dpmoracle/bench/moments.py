@@ -79,7 +79,7 @@ def data(setting: Setting) -> Iterator[Result]:
 
 
 def reduction(setting: Setting) -> Iterator[Result]:
-    """The sums of exponentials over components at all levels, products given: the same algorithm by others."""
+    """The sums of exponentials over components at all levels, products given: the same sums by others."""
     kernels = require("dpmoracle_kernels.cpu.moments", "numba", "dpmoracle bench")
     work = draw(patches(setting), 50, np.float32, setting)
     mixture = kernels.cloud(np.ones(len(work.points)), work.points, 0.0)

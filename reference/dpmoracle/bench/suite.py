@@ -30,7 +30,7 @@ BENCHMARKS: dict[str, tuple[str, str]] = {
     "moments.images": ("moments", "V of 50,000 image patches at all timesteps, against a softmax at each"),
     "moments.images_gemm": ("moments", "the same with 1000 samples, as a share of its matrix products"),
     "moments.data": ("moments", "V of the digits at all timesteps, against a softmax at each"),
-    "moments.reduction": ("moments", "the exponentials and sums alone, against the same by others"),
+    "moments.reduction": ("moments", "the sums of exponentials alone, against the same sums by others"),
     "moments.exponentials": ("moments", "exponentials that are summed, against exponentials alone, one core"),
     "moments.features": ("moments", "V of full covariances at all timesteps, against scores at each"),
     "scores.batch": ("scores", "scores of 100,000 points in 2 and in 64 dimensions"),
