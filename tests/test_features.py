@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import dpmoracle.features
 from dpmoracle import GaussianMixture, Oracle, Schedule
 from dpmoracle.pairs import find
+from dpmoracle_kernels import statistics
 from kernel_cases import DTYPES, LAYOUTS, alike_on_threads, broken, laid_out
 from mutation import mutant
 
@@ -171,12 +172,15 @@ KERNEL = {
     "maximum of the first two": ("for i in range(1, size):", "for i in range(1, min(size, 2)):"),
     "total over the first": ("total[t] += w", "total[t] = max(total[t], w)"),
     "exponent as residual": ("weighted[t] += w * residual[t]", "weighted[t] += w * exponent[t]"),
-    "sign of the push": ("-2 * shrink * push", "2 * shrink * push"),
-    "natural exponent": ("-0.5 * LOG2E * np", "-0.5 * np"),
-    "weights left out": ("LOG2E * (log_weight -", "LOG2E * (0.0 -"),
     "first sample again": ("noise[start:stop], frame", "noise[: stop - start], frame"),
     "rows for columns": ("p @ frame, noise @ frame", "p @ frame.T, noise @ frame.T"),
 }  # fmt: skip
+COEFFICIENTS = {
+    "sign of the push": ("-2 * shrink * push", "2 * shrink * push"),
+    "natural exponent": ("[LOG2E * exponent, residual]", "[exponent, residual]"),
+    "weights left out": ("share = log_weights[:, None] -", "share = 0 * log_weights[:, None] -"),
+    "one eigenvalue counted once": ("repeats = d // e.shape[1]", "repeats = 1"),
+}
 
 
 def passes(module):
@@ -197,3 +201,10 @@ def test_the_interpreted_kernel_passes():
 @pytest.mark.parametrize("name", KERNEL)
 def test_wrong_kernels_are_caught(name):
     assert not passes(broken(kernels, KERNEL[name]))
+
+
+@pytest.mark.parametrize("name", COEFFICIENTS)
+def test_wrong_coefficients_are_caught(name):
+    module = broken(kernels)
+    module.feature_coefficients = mutant(statistics, COEFFICIENTS[name]).feature_coefficients
+    assert not passes(module)

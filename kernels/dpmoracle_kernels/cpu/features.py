@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..statistics import feature_coefficients
 from .compiled import compiled
-from .exponential import LOG2E, exp2
+from .exponential import exp2
 from .threads import in_pieces
 
 __all__ = ["pair_samples"]
@@ -41,10 +42,7 @@ def pair_samples(
     """
     dtype = np.dtype(np.float32 if np.asarray(means).dtype == np.float32 else np.float64)
     centres, shapes = np.asarray(means, np.float64), np.asarray(spectrum, np.float64)
-    tables = [
-        _coefficients(shapes[i % len(shapes)], float(log_weights[i]), x0.shape[1], a, sigma, dtype)
-        for i in range(len(centres))
-    ]
+    tables = feature_coefficients(np, shapes, log_weights, x0.shape[1], a, sigma).astype(dtype, copy=False)
     out = np.empty((len(x0), len(a)))
 
     rows = max(1, _HELD // (2 * len(centres) * len(a)))
@@ -77,19 +75,6 @@ def _features(p: Array, noise: Array, frame: Array | None, columns: int) -> Arra
     else:
         parts = [p * p, p * noise, noise * noise]
     return np.concatenate([*parts, np.ones((len(p), 1))], axis=1)
-
-
-def _coefficients(e: Array, log_weight: float, d: int, a: Array, sigma: Array, dtype: Any) -> Array:
-    """(3 len(e) + 1, 2T): exponents of 2 first, then residuals with the trace of the component."""
-    a, sigma, e = a[None, :], sigma[None, :], e[:, None]
-    v = a * a * e + sigma * sigma
-    repeats = d // len(e)
-    along, across, shrink, push = a / np.sqrt(v), sigma / np.sqrt(v), sigma * sigma / v, a * sigma * e / v
-    exponent = -0.5 * LOG2E * np.concatenate([along * along, 2 * along * across, across * across])
-    residual = np.concatenate([shrink * shrink, -2 * shrink * push, push * push])
-    share = LOG2E * (log_weight - 0.5 * repeats * np.log(v).sum(0))
-    within = repeats * (e * shrink).sum(0)
-    return np.block([[exponent, residual], [share, within]]).astype(dtype)
 
 
 @compiled(fastmath={"contract"})
