@@ -63,12 +63,10 @@ def _beside(result: Mapping[str, Any]) -> Iterator[str]:
     if limit is not None and limit[1] is not None:
         aim = aims.get("limit", aims.get(limit[0]))
         yield f"{limit[1]:.0%} of {limit[0]}" + (f" (aim {aim:.0%})" if aim is not None else "")
-    if not result["ratios"]:
-        yield from (
-            f"{name} {_plain(value)} (aim {aims[name]:g})"
-            for name, value in result["figures"].items()
-            if name in aims
-        )
+    times = "×" if result["ratios"] else ""
+    for name, value in result["figures"].items():
+        if name in aims and not name.startswith("our "):
+            yield f"{name} {_plain(value)}{times} (aim {aims[name]:g}{times})"
 
 
 def _machine(machine: Mapping[str, Any]) -> str:

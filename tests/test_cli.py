@@ -463,3 +463,46 @@ def test_the_installed_command_and_the_module_answer() -> None:
     script = Path(sys.executable).with_name("dpmoracle")
     if script.exists():
         assert run([str(script), "--version"]).stdout == line
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["gamma", "digits", "-o", "x.npz", "-M", "-5"], "-M.*got '-5'"),
+        (["gamma", "digits"], "Missing option"),
+        (["validate", "--seed", "x"], "--seed.*got 'x'"),
+        (["validate", "--nope"], "--nope"),
+        (["nope"], "nope"),
+    ],
+)
+def test_what_the_parser_refuses_is_one_line(
+    args: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(args) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert re.fullmatch(rf"dpmoracle[^\n]*: [^\n]*{words}[^\n]*\. See dpmoracle[^\n]* --help\n", told.err), (
+        told.err
+    )
+
+
+def test_help_where_the_terminal_has_no_greek() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "dpmoracle.cli", "--help"],
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"trajectory" in done.stdout
+
+
+def test_the_verdicts_never_replace_the_data(ask: Any, tmp_path: Path) -> None:
+    ask()
+    data = tmp_path / "d.npy"
+    np.save(data, np.eye(3))
+    before = data.read_bytes()
+    result = invoke("validate", "--data", str(data), "--json", str(data.parent / "." / "d.npy"))
+    assert result.exit_code == 2
+    one_line(result.stderr, "--json must be another file")
+    assert data.read_bytes() == before

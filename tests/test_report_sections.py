@@ -222,7 +222,7 @@ def test_verdict_on_samples_needs_an_interval_that_excludes_zero():
     text = distances.sample_verdict(rows)
     assert "is not shown to win everywhere" in text
     assert "of 6 cases 2 nearer, 2 farther, 2 undecided" in text
-    assert "of 3 cases 0 come nearer and 3 go farther" in text
+    assert "nearer in 0 of 3 cases and goes farther in 3" in text
     assert "wins everywhere" in distances.sample_verdict(sample_rows((0.1, 0.2)))
     table = distances.sample_table({"toys": rows[:4], "more": rows[4:]})
     assert [str(row[-1]) for row in table.rows] == ["nearer"] * 2 + ["farther"] * 2 + ["undecided"] * 2

@@ -5,6 +5,7 @@ This module loads nothing heavy: until main() runs, an interrupt is Python's to 
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -24,6 +25,9 @@ def main(args: Sequence[str] | None = None) -> int:
     # bring (on a busy two-core machine 78 claims took 52 s with two, 108 claims 21 s with one). One also fixes the
     # last bits.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    for stream in (sys.stdout, sys.stderr):  # a terminal that has no Γ shows a question mark
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     with interrupts.end_at_once():
         try:
             for module in ("typer", "rich"):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from itertools import pairwise
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -49,18 +50,35 @@ command(app, "check")(check.check)
 command(app, "bench")(bench.bench)
 
 
+#: what the parser raises: of Click, or of Typer's own copy of it
+_UsageError = cast(type[Exception], typer.BadParameter.__mro__[1])
+
+
 def run(args: Sequence[str] | None = None) -> int:
     """The exit code of one command line."""
+    given = sys.argv[1:] if args is None else list(args)
     try:
-        app(args=None if args is None else list(args), prog_name="dpmoracle")
+        # Without any argument Typer shows the help; else its errors come here, to be told as all others are.
+        return int(app(args=given, prog_name="dpmoracle", standalone_mode=not given) or 0)
+    except _UsageError as error:
+        print(_told(error, given), file=sys.stderr)
+        return 2
     except (InvalidParameterError, OSError) as error:  # --help or --version into a full disk
         print(f"dpmoracle: {error}", file=sys.stderr)
-        _flush()
         return 2
     except SystemExit as end:
-        _flush()
         return end.code if isinstance(end.code, int) else int(bool(end.code))
-    return 0
+    finally:
+        _flush()
+
+
+def _told(error: Any, given: list[str]) -> str:
+    """One line: whose option, what it must be, what came, and where to read on."""
+    who = error.ctx.command_path if error.ctx is not None else "dpmoracle"
+    message = " ".join(error.format_message().split()).rstrip(".")
+    options = getattr(getattr(error, "param", None), "opts", ())
+    came = [after for option, after in pairwise(given) if option in options]
+    return f"{who}: {message}{f'; got {came[-1]!r}' if came else ''}. See {who} --help"
 
 
 def _flush() -> None:

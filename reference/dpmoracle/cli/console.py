@@ -77,7 +77,7 @@ def command_line() -> str:
 
 
 def _say(name: str, message: str) -> None:
-    line = " ".join(message.split()).removeprefix(f"{name}: ")
+    line = " ".join(message.split()).removeprefix(f"{name}: ").removeprefix(f"dpmoracle {name} ")
     typer.echo(f"dpmoracle {name}: {line}", err=True)
 
 

@@ -11,7 +11,7 @@ __all__ = ["Grid", "Shown", "grid"]
 
 _PROSE = 40  # characters from which a cell is read, not looked up
 _WORD = 36  # characters of a word that stays whole on a wide page
-_BROAD, _FULL = 9, 84  # columns, and characters of their longest words
+_BROAD, _FULL = 8, 84  # columns, and characters of their longest words
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Sequence
 
 from ...claims.results import Report, Verdict
-from .. import sections
 from ..page import Column, Lines, Outcome, Page, Section, Table
 
 __all__ = ["validate_page"]
@@ -16,13 +12,8 @@ __all__ = ["validate_page"]
 _ERROR = ".1e"  # an error is of interest by its order of magnitude
 
 
-def validate_page(
-    report: Report,
-    points: NDArray[np.float64],
-    command: str,
-    progress: Callable[[int, int, str], None] | None = None,
-) -> Page:
-    """Every claim with its verdict, what is not as expected first; points are those of the run."""
+def validate_page(report: Report, command: str, experiments: Sequence[Section] = ()) -> Page:
+    """Every claim with its verdict, what is not as expected first, the experiments before the long table."""
     head = [
         Section(
             "Claims",
@@ -48,7 +39,7 @@ def validate_page(
         Outcome(report.summary, "good" if report.ok else "bad"),
         command,
         report.seed,
-        (*head, *sections.validate_sections(report, points, progress), everything),
+        (*head, *experiments, everything),
         (("Data", report.data),),
     )
 

@@ -164,8 +164,8 @@ def sample_verdict(rows: Sequence[SampleRow]) -> str:
     return (
         f"In the distance of samples Analytic-DDIM {wins}: against DDIM on the same timesteps, of {len(words)} cases "
         f"{told} (paired differences; with 95% confidence not one of these verdicts is wrong). The optimal "
-        f"trajectory is no rule for DDIM: from the even grid to it, of {len(pairs)} cases {helped} come nearer and "
-        f"{harmed} go farther by intervals that do not overlap."
+        f"trajectory is no rule for DDIM: from the even grid to it DDIM comes nearer in {helped} of {len(pairs)} cases "
+        f"and goes farther in {harmed}, by intervals that do not overlap."
     )
 
 
