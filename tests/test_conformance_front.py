@@ -239,6 +239,10 @@ def broken_by(step=None, levels=even_levels, **more):
         (broken_by(levels=lambda K: even_levels(K)[:, 0]), r"shape \(K\+1, 2\)"),
         (broken_by(times=lambda K: np.arange(K - 1)), r"times\(5\) must have shape \(5,\)"),
         (broken_by(lambda out, i, x, noise: x + noise), "raises TypeError"),
+        (
+            broken_by(lambda out, i, x, noise: sys.exit(0)),
+            r"raises SystemExit: 0 \(test_conformance_front.py:",
+        ),
     ],
 )
 def test_a_wrong_step_is_told(made, words):

@@ -81,7 +81,7 @@ def play(
         end = carry(model, x.astype(subject.dtype), K, noise)
     except NoLevelError as error:
         raise SubjectError(f"with K = {K} {error}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise SubjectError(f"with K = {K} it {raised(error)}") from error
     wanted = x.shape[-2:]
     if np.shape(end) != wanted:
