@@ -12,7 +12,8 @@ diffusers = pytest.importorskip("diffusers")
 
 from dpmoracle import InvalidParameterError  # noqa: E402
 from dpmoracle.conformance import from_diffusers  # noqa: E402
-from dpmoracle.conformance.adapters.catalogue import diffusers_entries, left_out, schedulers  # noqa: E402
+from dpmoracle.conformance.adapters import catalogue  # noqa: E402
+from dpmoracle.conformance.adapters.catalogue import diffusers_entries, left_out, placeholders, schedulers  # noqa: E402
 from dpmoracle.conformance.checks import CHECKS  # noqa: E402
 from dpmoracle.conformance.front import run_check  # noqa: E402
 
@@ -110,9 +111,20 @@ def test_learned_variances(name: str) -> None:
 def test_every_scheduler_is_checked_or_left_out_with_a_reason() -> None:
     names = {cls.__name__ for cls in schedulers()}
     checked = {entry.name for entry in diffusers_entries(quick=True)}
-    assert checked | set(left_out()) == names
+    assert checked | set(left_out()) == names | set(placeholders())
     assert not checked & set(left_out())
     assert all(left_out().values())
+
+
+def test_stubs_of_diffusers_are_left_out_with_what_they_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    from diffusers.utils import dummy_torch_and_torchsde_objects as stubs
+
+    for name in ("DPMSolverSDEScheduler", "CosineDPMSolverMultistepScheduler"):
+        monkeypatch.setattr(diffusers.schedulers, name, getattr(stubs, name))
+    monkeypatch.setattr(catalogue, "find_spec", lambda name: None if name == "torchsde" else name)
+    told = "needs torchsde (pip install torchsde)"
+    assert left_out()["DPMSolverSDEScheduler"] == told
+    assert left_out()["CosineDPMSolverMultistepScheduler"] == told
 
 
 def test_levels_are_those_of_the_schedule() -> None:

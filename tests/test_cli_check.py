@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import sys
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -40,6 +42,19 @@ none = []
 number = 3
 def trips():
     raise ValueError("made badly")
+def leaves():
+    raise SystemExit
+"""
+
+
+#: ends at sigma = 0 by its last x0
+_EULER = """
+def to_zero(K):
+    return np.concatenate([levels(K - 1), [[1.0, 0.0]]])
+def euler_step(output, i, x, noise):
+    nodes = to_zero(K_now[0])[:, 1]
+    return x + (nodes[i + 1] - nodes[i]) * output
+euler = from_step(euler_step, to_zero, "eps", prepare, name="euler")
 """
 
 
@@ -47,6 +62,10 @@ def trips():
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "my_samplers_of_check.py").write_text(_MODULE, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
+    # each test imports its own file of that name
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    importlib.invalidate_caches()
+    monkeypatch.delitem(sys.modules, "my_samplers_of_check", raising=False)
     return tmp_path
 
 
@@ -99,6 +118,49 @@ def test_a_sampler_that_raises_is_a_finding_in_every_process(
     assert {row["status"] for row in kept[0]} == {"passed", "failed", "skipped"}
 
 
+def test_each_result_of_ones_own_sampler_is_told(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "my_samplers_of_check.py").write_text(_MODULE + _EULER, encoding="utf-8")
+    assert run(["check", "my_samplers_of_check:euler", "--jobs", "1", "--quick"]) == 0
+    out = capsys.readouterr().out
+    lines = [line.split() for line in out.splitlines()]
+    assert ["my_samplers_of_check:euler"] in lines
+    (converges,) = [line for line in lines if line[:2] == ["converges", "passed"]]
+    assert 0 < float(converges[2]) <= float(converges[4])
+    (at,) = [i for i, line in enumerate(lines) if line[:2] == ["last_step", "note"]]
+    assert "returns x0, which is of order 1" in " ".join(lines[at + 1] + lines[at + 2])
+    assert "skipped, needs time_level: time_values, fed_by_time" in out
+    assert "needs order, uneven: order_uneven" in out
+    assert "0 findings;" in out
+    assert "unknown" not in out
+    assert "(my_samplers_of_check)" in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_samplers_of_a_list_are_told_apart(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "my_samplers_of_check.py").write_text(_MODULE + "pair = [good, bad]", encoding="utf-8")
+    assert run(["check", "my_samplers_of_check:pair", "--quick", "--jobs", "1", "--only", "landing"]) == 1
+    first, second = capsys.readouterr().out.split("my_samplers_of_check:pair[1]")
+    assert "passed" in first
+    assert "passed" not in second.partition("finding")[0]
+
+
+@pytest.mark.parametrize("option", ["--json", "--junit", "--report"])
+def test_the_module_under_test_is_not_overwritten(
+    here: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    name = "my_samplers_of_check.py"
+    if option == "--report":
+        pytest.importorskip("matplotlib")
+        (here / "page.html").symlink_to(name)
+    command = [
+        "check", "my_samplers_of_check:good", "--quick", "--jobs", "1", "--only", "finite",
+        option, "page.html" if option == "--report" else name,
+    ]  # fmt: skip
+    assert run(command) == 2
+    assert f"{option} must be another file" in capsys.readouterr().err
+    assert (here / name).read_text(encoding="utf-8") == _MODULE
+
+
 def test_interrupted_it_keeps_what_it_has(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,7 +205,14 @@ def test_help_says_what_is_run(capsys: pytest.CaptureFixture[str]) -> None:
         ("my_samplers_of_check:none", "gives no sampler"),
         ("my_samplers_of_check:number", "got int"),
         ("broken_of_check:x", "importing broken_of_check raises SyntaxError"),
-        ("needs_of_check:x", "No module named 'no_such_dependency'"),
+        ("broken_of_check:x", "(broken_of_check.py:1)"),
+        ("exits_of_check:x", "importing exits_of_check raises SystemExit: 3 (exits_of_check.py:2)"),
+        ("my_samplers_of_check:leaves", "my_samplers_of_check:leaves() raises SystemExit"),
+        ("my_samplers_of_check.py:good", "write my_samplers_of_check:good"),
+        ("./my_samplers_of_check:good", "write my_samplers_of_check:good"),
+        ("lib/mine.py:good", "write lib.mine:good"),
+        ("/some/where/mine.py:good", "write mine:good, in the folder /some/where"),
+        ("needs_of_check:x", "No module named 'no_such_dependency' (needs_of_check.py:1)"),
         ("dpm-solver", "--file PATH"),
         ("dpm-solver --file missing.py", "is no file"),
         ("dpm-solver --file broken_of_check.py", "raises SyntaxError"),
@@ -159,6 +228,7 @@ def test_help_says_what_is_run(capsys: pytest.CaptureFixture[str]) -> None:
 )
 def test_wrong_use(here: Path, capsys: pytest.CaptureFixture[str], arguments: str, words: str) -> None:
     (here / "broken_of_check.py").write_text("def (", encoding="utf-8")
+    (here / "exits_of_check.py").write_text("import sys\nsys.exit(3)", encoding="utf-8")
     (here / "needs_of_check.py").write_text("import no_such_dependency", encoding="utf-8")
     assert run(["check", *arguments.split()]) == 2
     told = capsys.readouterr().err

@@ -14,7 +14,7 @@ from dpmoracle.conformance.checks import CHECKS
 from dpmoracle.conformance.front import run_check
 from dpmoracle.conformance.own import ancestral, own_subjects, solver
 from dpmoracle.solvers import dpm_multistep, vp_path
-from step_samplers import DDIM, AdamsBashforth, Euler, TwoStep, even_levels, right_ones, subject
+from step_samplers import DDIM, AdamsBashforth, Euler, TwoStep, even_levels, right_ones, stock_levels, subject
 
 #: they tell a figure or a design choice, and fail nobody but who raises
 NOTES = {"order_usual_start", "last_step", "clipping"}
@@ -143,6 +143,13 @@ def test_the_usual_start_is_a_note():
     assert (order.status, usual.status) == ("passed", "note")
     assert order.measured > 2.75
     assert usual.measured == pytest.approx(2.0, abs=0.2)
+
+
+def test_what_is_not_finite_passes_no_check_of_samples():
+    made = DDIM(stock_levels)
+    lost = from_step(lambda output, i, x, noise: np.nan * x, stock_levels, "x0", made.prepare)
+    assert run_check(CHECKS["last_step"], lost).status == "skipped"
+    assert "passed" not in {one.status for one in run_checks(lost, quick=True) if one.check != "grid"}
 
 
 def test_a_last_step_to_the_data_is_a_note():

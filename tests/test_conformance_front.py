@@ -99,6 +99,41 @@ def test_only_subjects(front):
         front(Euler(stock_levels))
 
 
+@pytest.mark.parametrize(
+    ("subjects", "words"),
+    [
+        (subject(Euler), r"subjects must be a list of Subjects, such as \[sampler\]; got Subject"),
+        (3, "must be a list of Subjects.*got int"),
+        ([], "at least one Subject; it came empty"),
+        (iter(()), "at least one Subject; it came empty"),
+    ],
+)
+def test_cases_need_a_list_of_subjects(subjects, words):
+    with pytest.raises(InvalidParameterError, match=words):
+        parametrize_with_checks(subjects)
+
+
+@pytest.mark.parametrize(
+    ("given", "came"),
+    [
+        (["order"], "list"),
+        ([], "list"),
+        ("order", "str"),
+        (lambda one: None, "function that returned NoneType"),
+    ],
+)
+def test_expected_failures_are_reasons_by_check(given, came):
+    for call in (run_checks, lambda one, given: parametrize_with_checks([one], given)):
+        with pytest.raises(InvalidParameterError, match=f"must be a dict of check to reason.*{came}"):
+            call(subject(Euler), given)
+
+
+def test_subjects_of_one_name_are_numbered():
+    mark = parametrize_with_checks([subject(DDIM), subject(Euler), subject(DDIM)], quick=True)
+    ids = [case.id for case in mark.args[1] if case.id.endswith("-finite")]
+    assert ids == ["DDIM_1-finite", "Euler-finite", "DDIM_2-finite"]
+
+
 def test_an_exception_is_a_failure_with_its_message_and_place():
     def check_trips(one, quick=False):
         raise ZeroDivisionError("by nought")
@@ -204,6 +239,10 @@ def broken_by(step=None, levels=even_levels, **more):
         (broken_by(levels=lambda K: even_levels(K)[:, 0]), r"shape \(K\+1, 2\)"),
         (broken_by(times=lambda K: np.arange(K - 1)), r"times\(5\) must have shape \(5,\)"),
         (broken_by(lambda out, i, x, noise: x + noise), "raises TypeError"),
+        (
+            broken_by(lambda out, i, x, noise: sys.exit(0)),
+            r"raises SystemExit: 0 \(test_conformance_front.py:",
+        ),
     ],
 )
 def test_a_wrong_step_is_told(made, words):

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["check"]
 
+_LIBRARIES = ("diffusers", "k-diffusion", "dpm-solver")
+
 
 def check(
     target: Annotated[
@@ -57,6 +59,7 @@ def check(
     Exit code: 0 no failure, 1 findings, 2 wrong use, 130 Ctrl-C.
     """
     from .. import storage
+    from ..conformance.adapters.entries import module_file
     from ..conformance.records import to_json, to_junit
     from ..conformance.sweep import findings, selected, sweep
     from ..report import findings as table
@@ -67,6 +70,11 @@ def check(
             inputs.refuse_overwriting(path, option, *others)
     report.check(report_file, json, junit, file)
     entries, left_out = _entries(target, file, quick)
+    own = target not in _LIBRARIES
+    if own:
+        for path, option in ((json, "--json"), (junit, "--junit"), (report_file, report.OPTION)):
+            if path is not None:
+                inputs.refuse_overwriting(path, option, module_file(target))
     on = stdout_console()
     if show_list:
         listed = dict.fromkeys(
@@ -86,11 +94,11 @@ def check(
     try:
         _write(storage, json, junit, rows, to_json, to_junit)
     finally:  # a disk that is full must not cost the table
-        show(table.finding_table(rows, found, {} if only else left_out), on)
+        show(table.finding_table(rows, found, {} if only else left_out, each=own), on)
     if report_file is not None:
         from ..report import pages
 
-        where = ", ".join(dict.fromkeys(f"{row.library} {row.version}" for row in rows))
+        where = ", ".join(dict.fromkeys(row.origin for row in rows))
         report.write(report_file, lambda command: pages.check_page(rows, where, command))
     return 1 if found else 0
 

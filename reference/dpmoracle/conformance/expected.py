@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
+from typing import Any
 
 from ..errors import InvalidParameterError
 from .checks import CHECKS, RENAMED
@@ -19,8 +20,17 @@ Expected = Mapping[str, str] | Callable[[Subject], Mapping[str, str]]
 
 
 def reasons(who: str, expected: Expected | None, subject: Subject) -> dict[str, str]:
-    """{check: reason} for a subject, by today's names; raises InvalidParameterError for names that no check has."""
-    given = expected(subject) if callable(expected) else expected or {}
+    """{check: reason} for a subject, by today's names; raises InvalidParameterError for names that no check has
+    and for what is no mapping."""
+    given: Any = expected(subject) if callable(expected) else {} if expected is None else expected
+    if not isinstance(given, Mapping):
+        came = (
+            f"a function that returned {type(given).__name__}" if callable(expected) else type(given).__name__
+        )
+        raise InvalidParameterError(
+            f"{who}: expected_failures must be a dict of check to reason, such as {{'order': 'why it fails'}}, or a "
+            f"function of the subject that returns one; got {came}"
+        )
     found = {}
     for name, reason in given.items():
         if name in RENAMED:
@@ -29,7 +39,7 @@ def reasons(who: str, expected: Expected | None, subject: Subject) -> dict[str, 
                 FutureWarning,
                 stacklevel=3,
             )
-        name = RENAMED.get(name, name)
+        name = str(RENAMED.get(name, name))
         if name not in CHECKS:
             near = get_close_matches(name, CHECKS, n=3, cutoff=0.4)
             hint = (

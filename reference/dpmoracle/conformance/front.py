@@ -56,21 +56,37 @@ def parametrize_with_checks(
     """A pytest decorator: one case for each check of each subject, `def test_sampler(subject, check): check(subject)`.
 
     expected_failures as for `run_checks`: those cases are xfail, and an unexpected pass fails. A check that the
-    subject lacks the capabilities for is skipped. Needs the extra "testing".
+    subject lacks the capabilities for is skipped. Subjects of one name are numbered in the ids. Raises
+    InvalidParameterError for subjects that are no list of them, or an empty one. Needs the extra "testing".
     """
     who = "parametrize_with_checks"
     pytest = require("pytest", "testing", who)
+    if isinstance(subjects, Subject) or not isinstance(subjects, Iterable):
+        raise InvalidParameterError(
+            f"{who}: subjects must be a list of Subjects, such as [sampler]; got {type(subjects).__name__}"
+        )
+    given = [_checked(who, subject) for subject in subjects]
+    if not given:
+        raise InvalidParameterError(f"{who}: subjects must hold at least one Subject; it came empty")
     cases = []
-    for subject in subjects:
-        expected = reasons(who, expected_failures, _checked(who, subject))
+    for subject, name in zip(given, _distinct([subject.name for subject in given]), strict=True):
+        expected = reasons(who, expected_failures, subject)
         for check in CHECKS.values():
             lacking = check.lacks(subject)
             marks = [pytest.mark.skip(reason=f"needs {', '.join(lacking)}")] if lacking else []
             if check.name in expected:
                 marks.append(pytest.mark.xfail(reason=expected[check.name], strict=True))
             case = _Case(check, quick)
-            cases.append(pytest.param(subject, case, marks=marks, id=f"{subject.name}-{check.name}"))
+            cases.append(pytest.param(subject, case, marks=marks, id=f"{name}-{check.name}"))
     return pytest.mark.parametrize(("subject", "check"), cases)  # type: ignore[no-any-return]
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """The names, with a number from 1 behind those that occur more than once."""
+    return [
+        f"{name}_{names[: i + 1].count(name)}" if names.count(name) > 1 else name
+        for i, name in enumerate(names)
+    ]
 
 
 class CheckFailedError(AssertionError):

@@ -81,7 +81,7 @@ def play(
         end = carry(model, x.astype(subject.dtype), K, noise)
     except NoLevelError as error:
         raise SubjectError(f"with K = {K} {error}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise SubjectError(f"with K = {K} it {raised(error)}") from error
     wanted = x.shape[-2:]
     if np.shape(end) != wanted:
@@ -93,11 +93,17 @@ def play(
     return Run(np.asarray(end, dtype=np.float64), model.calls)
 
 
-def raised(error: Exception) -> str:
-    """'raises IndexError: ... (scheduler.py:120)', on one line."""
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    message = " ".join(str(error).split())
-    return f"raises {type(error).__name__}: {message} ({Path(place.filename).name}:{place.lineno})"
+def raised(error: BaseException) -> str:
+    """'raises IndexError: ... (scheduler.py:120)', on one line; the place is not that of the import machinery."""
+    if isinstance(error, SyntaxError) and error.filename:
+        said, file, line = error.msg, error.filename, error.lineno
+    else:
+        frames = traceback.extract_tb(error.__traceback__)
+        *_, place = [one for one in frames if not one.filename.startswith("<frozen importlib")] or frames
+        said, file, line = str(error), place.filename, place.lineno
+    message = " ".join(said.split())
+    kind = f"{type(error).__name__}: {message}" if message else type(error).__name__
+    return f"raises {kind} ({Path(file).name}:{line})"
 
 
 def draws(subject: Subject, seed: int = 0) -> Noise | None:

@@ -44,7 +44,7 @@ Task = tuple[Entry, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Row:
-    """One result, as it stands in the JSON."""
+    """One result, as it stands in the JSON; version is empty for what is not installed as a package."""
 
     subject: str
     config: str
@@ -56,6 +56,11 @@ class Row:
     library: str
     version: str
     curve: tuple[Ending, ...] = ()
+
+    @property
+    def origin(self) -> str:
+        """'diffusers 0.30.0', or the name alone."""
+        return f"{self.library} {self.version}".rstrip()
 
 
 @dataclass(frozen=True)
@@ -243,4 +248,4 @@ def _version(library: str) -> str:
     try:
         return importlib.metadata.version(library)
     except importlib.metadata.PackageNotFoundError:
-        return "unknown"
+        return ""

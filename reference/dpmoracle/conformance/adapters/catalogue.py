@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any
 
 from ...errors import require
@@ -12,7 +13,7 @@ from ..subject import Subject
 from .diffusers import scheduler_subject
 from .traits import settings
 
-__all__ = ["SchedulerEntry", "diffusers_entries", "left_out"]
+__all__ = ["SchedulerEntry", "diffusers_entries", "left_out", "placeholders", "schedulers"]
 
 #: what no introspection tells
 _REASONS = {
@@ -75,7 +76,21 @@ def schedulers() -> list[Any]:
 
 def left_out() -> dict[str, str]:
     """Scheduler -> why it is not checked."""
-    return {cls.__name__: why for cls in schedulers() if (why := _why_not(cls)) is not None}
+    found = {cls.__name__: why for cls in schedulers() if (why := _why_not(cls)) is not None}
+    return dict(sorted({**found, **placeholders()}.items()))
+
+
+def placeholders() -> dict[str, str]:
+    """Scheduler -> what is not installed that it needs: diffusers exports a stub in its place."""
+    package = require("diffusers.schedulers", "peers", "check diffusers")
+    found = {}
+    for name in dir(package):
+        value = getattr(package, name, None)
+        if type(value).__name__ == "DummyObject" and name.endswith("Scheduler"):
+            wanted = [module for module in vars(value)["_backends"] if find_spec(module) is None]
+            if "torch" in vars(value)["_backends"] and wanted:
+                found[name] = f"needs {' and '.join(wanted)} (pip install {' '.join(wanted)})"
+    return found
 
 
 def _why_not(cls: Any) -> str | None:

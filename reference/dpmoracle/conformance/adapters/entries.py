@@ -26,6 +26,7 @@ __all__ = [
     "SolverEntry",
     "k_diffusion_entries",
     "k_diffusion_left_out",
+    "module_file",
     "own_entries",
     "solver_entries",
 ]
@@ -117,21 +118,28 @@ def solver_entries(path: str, quick: bool = False) -> list[SolverEntry]:
 class OwnEntry:
     """MODULE:NAME, a Subject, a configured scheduler of diffusers, a function that returns one of them, or a list."""
 
-    name: str
+    target: str
     place: int = 0
+    among: int = 1
     config: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def name(self) -> str:
+        """The target; of one of several, with its place among them."""
+        return self.target if self.among == 1 else f"{self.target}[{self.place}]"
+
+    @property
     def library(self) -> str:
-        return self.name.partition(":")[0].partition(".")[0]
+        return self.target.partition(":")[0].partition(".")[0]
 
     def subject(self) -> Subject:
-        return _subjects(self.name)[self.place]
+        return _subjects(self.target)[self.place]
 
 
 def own_entries(name: str) -> list[OwnEntry]:
     """Imports the module, which runs it."""
-    return [OwnEntry(name, i, dict(subject.config)) for i, subject in enumerate(_subjects(name))]
+    made = _subjects(name)
+    return [OwnEntry(name, i, len(made), dict(subject.config)) for i, subject in enumerate(made)]
 
 
 def _subjects(name: str) -> list[Subject]:
@@ -157,6 +165,12 @@ def _named(name: str) -> Any:
         raise InvalidParameterError(
             f"{_WHO}: WHAT must be MODULE:NAME, such as mymodule:my_sampler; got {name!r}"
         )
+    if module.endswith(".py") or os.sep in module or "/" in module:
+        folder, dotted = _module_name(module)
+        raise InvalidParameterError(
+            f"{_WHO}: WHAT names a module, not its file; write {dotted}:{attribute}"
+            + (f", in the folder {folder}" if folder else "")
+        )
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
@@ -176,9 +190,24 @@ def _named(name: str) -> Any:
     return value
 
 
+def _module_name(path: str) -> tuple[str, str]:
+    """'./lib/mine.py' -> ('', 'lib.mine'); of what does not lie below the current folder, its own folder and 'mine'."""
+    path = os.path.normpath(path.removesuffix(".py"))
+    if os.path.isabs(path) or path.startswith(os.pardir):
+        return os.path.split(path)
+    return "", path.replace(os.sep, ".")
+
+
+def module_file(name: str) -> str | None:
+    """The file of the imported module of MODULE:NAME, None for a namespace or an extension without one."""
+    return getattr(sys.modules.get(name.partition(":")[0]), "__file__", None)
+
+
 def _trying(function: Callable[[], Any], what: str) -> Any:
-    """function(); what somebody's code raises is told in one line."""
+    """function(); what somebody's code raises is told in one line, and so is that it would end the program."""
     try:
         return function()
+    except SystemExit as error:
+        raise InvalidParameterError(f"{_WHO}: {what} {raised(error)}; it must not exit") from error
     except Exception as error:
         raise InvalidParameterError(f"{_WHO}: {what} {raised(error)}") from error

@@ -48,6 +48,8 @@ def check_last_step(subject: Subject, quick: bool = False) -> Result:
         return skipped("last_step", f"max_steps is {subject.max_steps}: fewer than are tried")
     start, end = exact.ends(steps[-1])
     run = play(exact, q0, particles(q0, start, 8), steps[-1])
+    if not run.finite:
+        return skipped("last_step", f"K = {steps[-1]}: the samples are not finite, see the check finite")
     last = run.calls[-1]
     if end[1] > 0.0 or not np.abs(run.end - end[0] * last.x0).max() < 1e-5:
         return judged("last_step", 0.0, 0.0, f"ends at sigma = {end[1]:g} by a step of its own kind")
