@@ -6,7 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable
 from importlib.resources import files
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, cast
 
 import cupy
 import numpy as np
@@ -65,11 +65,12 @@ def on_device(stays: tuple[str, ...] = ()) -> Callable[[Callable[P, Any]], Calla
 
     def decorate(kernel: Callable[P, Any]) -> Callable[P, Any]:
         who, names = kernel.__name__, list(inspect.signature(kernel).parameters)
+        compute = cast(Callable[..., Any], kernel)
 
         @functools.wraps(kernel)
         def outside(*args: P.args, **kwargs: P.kwargs) -> Any:
             require_device(who)
-            named = dict(zip(names, args)) | kwargs
+            named: dict[str, Any] = dict(zip(names, args)) | kwargs
             given = [value for value in named.values() if isinstance(value, cupy.ndarray)]
             places = {array.device.id for array in given}
             if len(places) > 1:
@@ -77,7 +78,7 @@ def on_device(stays: tuple[str, ...] = ()) -> Callable[[Callable[P, Any]], Calla
             number = places.pop() if places else cupy.cuda.runtime.getDevice()
             with cupy.cuda.Device(number), explained(who, len(next(iter(named.values())))):
                 ready = {name: value if name in stays else _ready(value) for name, value in named.items()}
-                out = kernel(**ready)
+                out = compute(**ready)
                 return out if given else _to_host(out)
 
         return outside

@@ -42,8 +42,9 @@ def of_scores(q: GaussianMixture, x: Array, place: str = "cuda") -> list[Contend
         peers.append(torch)
     else:
         for plain in torch_scores(q, x, place):
-            assert isinstance(plain, Contender)  # torch is here
-            peers += [plain, _compiled(torch, plain, plain.name.replace("torch", "torch.compile"))]
+            peers.append(plain)
+            if isinstance(plain, Contender):
+                peers.append(_compiled(torch, plain, plain.name.replace("torch", "torch.compile")))
     return [*peers, _no_jax() or jax_scores(q, x)]
 
 
