@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from types import ModuleType
 from typing import Any, TypeVar
 
+# One class for what a device refuses, here and in the kernels; this module of theirs imports nothing.
 from dpmoracle_kernels.errors import DeviceError
 
 from .errors import InvalidParameterError, require
